@@ -95,6 +95,10 @@ class BaselineMissing(StateError):
     """There is not enough history to fit a baseline."""
 
 
+class LedgerError(EnggangError):
+    """The alert ledger, or what it is given, can't be used."""
+
+
 class DiskFull(EnggangError):
     """No space is left, or less than the share that must stay free."""
 

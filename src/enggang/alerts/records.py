@@ -12,18 +12,29 @@ from shapely.geometry import MultiPolygon, Polygon
 
 
 class AlertStatus(StrEnum):
-    """Life cycle: flagged → provisional → confirmed, then withdrawn (with a reason) or finished."""
+    """Life cycle: flagged → provisional → confirmed, then withdrawn (with a reason) or finished.
+
+    MERGED closes an alert whose pixels went over to an older one (`Alert.merged_into`): it was no false alarm, so it is
+    not withdrawn, and its area now counts with the survivor, so it is not finished either.
+    """
 
     FLAGGED = "flagged"
     PROVISIONAL = "provisional"
     CONFIRMED = "confirmed"
     WITHDRAWN = "withdrawn"
     FINISHED = "finished"
+    MERGED = "merged"
 
     @property
     def is_open(self) -> bool:
-        """True while the alert can still change by observation."""
-        return self not in (AlertStatus.WITHDRAWN, AlertStatus.FINISHED)
+        """True while the alert is watched: flagged, provisional or confirmed."""
+        return self not in (AlertStatus.WITHDRAWN, AlertStatus.FINISHED, AlertStatus.MERGED)
+
+    @property
+    def is_standing(self) -> bool:
+        """True while the clearing is believed and holds pixels: open or finished. Only the areas of standing alerts may
+        be summed; no ground counts twice among them."""
+        return self not in (AlertStatus.WITHDRAWN, AlertStatus.MERGED)
 
 
 class EventKind(StrEnum):
@@ -62,6 +73,9 @@ class Alert:
     observation that confirmed it. `probability` is the mean over its pixels (0–1), `observations` the median count of
     valid observations since the change, `area_ha` geodesic on WGS84, `geometry` in WGS84 with right-hand rings,
     `centroid` a (longitude, latitude) inside the outline. `merged_into` and `split_from` name other alerts.
+    `last_changed` is the last night on which its pixels or status changed (finishing is the lack of change and doesn't
+    count). `versions` are those of the last night that gave it an event. A withdrawn or merged alert keeps its last
+    outline and area.
     """
 
     id: str
