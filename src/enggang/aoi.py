@@ -6,8 +6,8 @@ import difflib
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import orjson
@@ -16,7 +16,8 @@ from affine import Affine
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pyproj.exceptions import CRSError
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
@@ -57,14 +58,27 @@ class AoiProperties(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
-        ZoneInfo(value)
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no time zone {value}; names are those of the IANA database") from error
         return value
 
     @field_validator("crs")
     @classmethod
     def _crs_exists(cls, value: str) -> str:
-        CRS(value)
+        try:
+            CRS(value)
+        except CRSError as error:
+            raise ValueError(f"no coordinate reference system {value}; write it as EPSG:<code>") from error
         return value
+
+    @model_validator(mode="after")
+    def _metres(self) -> Self:
+        crs = CRS(self.crs)
+        if self.grid is None and (not crs.projected or set(crs.units) != {"metre"}):
+            raise ValueError(f"crs {self.crs} is not in metres, and without an explicit grid pixels are")
+        return self
 
 
 class Aoi(BaseModel):
@@ -86,16 +100,19 @@ class Aoi(BaseModel):
         props = self.properties
         if props.grid is not None:
             return GeoBox(props.grid.shape, Affine(*props.grid.transform), props.crs)
-        outline = Geometry(self.geometry, "EPSG:4326").to_crs(props.crs, resolution=0.01)
-        return GeoBox.from_geopolygon(outline, resolution=props.resolution_m, anchor="edge")
+        return GeoBox.from_geopolygon(self._projected, resolution=props.resolution_m, anchor="edge")
+
+    @cached_property
+    def _projected(self) -> Geometry:
+        """The outline in the working CRS, densified so that long edges stay true."""
+        return Geometry(self.geometry, "EPSG:4326").to_crs(self.properties.crs, resolution=0.01)
 
     def inside(self, geobox: GeoBox) -> BoolArray:
         """Pixels of `geobox` whose centre lies in the outline: (y, x) bool."""
         if self.properties.grid is not None:
             return np.ones(geobox.shape, dtype=bool)
-        outline = Geometry(self.geometry, "EPSG:4326").to_crs(self.properties.crs, resolution=0.01)
         shape = (int(geobox.shape[0]), int(geobox.shape[1]))
-        burned: AnyArray = rasterize([outline.geom], out_shape=shape, transform=geobox.transform, dtype="uint8")
+        burned: AnyArray = rasterize([self._projected.geom], out_shape=shape, transform=geobox.transform, dtype="uint8")
         return burned.astype(bool)
 
 
@@ -112,7 +129,30 @@ def parse_aoi(feature: dict[str, Any], where: str) -> Aoi:
         raise AoiError(f"{where} is not a GeoJSON feature ({error})", "see aoi/README.md") from error
     if geometry.is_empty or geometry.geom_type not in ("Polygon", "MultiPolygon"):
         raise AoiError(f"{where}: the outline is an empty or non-areal {geometry.geom_type}", "give a polygon")
+    _check_outline(geometry, where)
     return Aoi(properties=properties, geometry=geometry)
+
+
+def _check_outline(geometry: BaseGeometry, where: str) -> None:
+    west, south, east, north = geometry.bounds
+    if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
+        raise AoiError(
+            f"{where}: the outline reaches {geometry.bounds}, outside of longitude ±180 and latitude ±90",
+            "GeoJSON wants longitude first, WGS84 degrees; `enggang aoi add` converts any other file",
+        )
+    if not geometry.is_valid:
+        raise AoiError(
+            f"{where}: the outline is invalid ({shapely.is_valid_reason(geometry)})",
+            "repair it with `enggang aoi add`, or in a GIS",
+        )
+
+
+def aoi_bytes(aoi: Aoi) -> bytes:
+    """The file of an AOI: properties one a line for people, coordinates on one line; equal AOIs give equal bytes."""
+    values = aoi.properties.model_dump(mode="json", exclude_unset=True)
+    properties = b",\n".join(b"  %b: %b" % (orjson.dumps(key), orjson.dumps(value)) for key, value in values.items())
+    geometry = orjson.dumps(shapely.geometry.mapping(aoi.geometry))
+    return b'{\n"type": "Feature",\n"properties": {\n%b\n},\n"geometry": %b\n}\n' % (properties, geometry)
 
 
 def load_aoi(aoi_id: str, folder: Path) -> Aoi:
