@@ -225,7 +225,7 @@ def _only_areas(frame: gpd.GeoDataFrame, file: Path) -> tuple[gpd.GeoDataFrame, 
     frame = frame[~empty]
     if frame.empty:
         raise AoiError(f"the chosen features of {file.name} have no geometry", "export the polygons themselves")
-    areal = frame.geometry.map(lambda g: any(p.geom_type in ("Polygon", "MultiPolygon") for p in _flat(g)))
+    areal = frame.geometry.map(lambda geometry: bool(_areas(geometry)))
     if not areal.all():
         kinds = sorted(set(frame.geometry[~areal].geom_type))
         raise AoiError(
@@ -268,12 +268,12 @@ def _repair(frame: gpd.GeoDataFrame, closed: bool) -> tuple[tuple[Polygon | Mult
     degrees = frame.to_crs(_WGS84).geometry
     outlines = []
     for index, drawn, projected in zip(frame.index, frame.geometry, degrees, strict=True):
-        valid = [shapely.make_valid(p, method="structure", keep_collapsed=False) for p in _flat(projected) if p.area]
+        valid = [shapely.make_valid(p, method="structure", keep_collapsed=False) for p in _areas(projected)]
         outline = _tidy(shapely.union_all(valid))
         mixed = drawn.geom_type == "GeometryCollection"
         if mixed or not drawn.is_valid:
             fault = "lines or points beside the area: left out" if mixed else str(shapely.is_valid_reason(drawn))
-            before = sum(area_ha(part) for part in _flat(projected) if part.area)
+            before = sum(area_ha(part) for part in _areas(projected))
             repairs.append(Repair(int(index), fault, round(before, 4), round(area_ha(outline), 4)))
         outlines.append(outline)
     return tuple(outlines), repairs
@@ -287,11 +287,13 @@ def _tidy(geometry: BaseGeometry) -> Polygon | MultiPolygon:
     return parts[0] if len(parts) == 1 else MultiPolygon(parts)
 
 
+def _areas(geometry: BaseGeometry) -> list[BaseGeometry]:
+    """The areal parts, by kind and not by size: a ring that crosses itself may measure nothing."""
+    return [part for part in _flat(geometry) if part.geom_type in ("Polygon", "MultiPolygon")]
+
+
 def _areal(geometry: BaseGeometry) -> MultiPolygon:
-    parts = [
-        p for flat in _flat(geometry) for p in shapely.get_parts(flat) if p.geom_type == "Polygon" and not p.is_empty
-    ]
-    return MultiPolygon(parts)
+    return MultiPolygon([p for part in _areas(geometry) for p in shapely.get_parts(part) if not p.is_empty])
 
 
 def _digests(file: Path) -> dict[str, str]:
