@@ -1,0 +1,239 @@
+"""Writing a state: under a lease, one commit per scene, all of it or nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, Crc32cCodec
+
+from enggang.errors import StateError
+from enggang.files import write_json
+from enggang.monitors.history import Change, Commit, require_next
+from enggang.monitors.lease import Lease
+from enggang.monitors.reader import ARRAYS, IDENTITY, REVISION, StateReader, Window
+from enggang.monitors.repository import (
+    BRANCH,
+    StatePaths,
+    create_repository,
+    make_durable,
+    open_repository,
+    seal_snapshot,
+    store_errors,
+    verify_seal,
+)
+from enggang.monitors.schema import ArraySpec, StateIdentity, specs_to_document
+from enggang.types import AnyArray
+
+
+class Transaction(StateReader):
+    """Changes on the way to a commit. Different blocks may be read and written from many threads at once.
+
+    After the transaction has ended, `commit` is what it became.
+    """
+
+    def __init__(self, session: icechunk.Session, place: str) -> None:
+        super().__init__(session, place)
+        self.commit: Commit | None = None
+
+    def write(self, name: str, window: Window, packed: AnyArray, was: AnyArray | None = None) -> None:
+        """Write packed numbers into a window of whole blocks: (y, x), or (k, y, x) for arrays with layers.
+
+        `was`: what was read there before; where nothing changed, the chunk is left as it is and costs nothing.
+        Raises `StateError` for a wrong dtype or shape, or a window that cuts through a block (two threads would
+        overwrite each other there).
+        """
+        spec = self.spec(name)
+        self._require_blocks(name, window)
+        expected = spec.shape((window[0].stop - window[0].start, window[1].stop - window[1].start))
+        if packed.dtype != np.dtype(spec.dtype) or packed.shape != expected:
+            raise StateError(
+                f"{name} takes {spec.dtype} {expected}, not {packed.dtype} {packed.shape}", "pack the values first"
+            )
+        if was is not None and np.array_equal(was, packed):
+            return
+        with store_errors(f"{self._place}: {name}"):
+            self._array(name)[(..., *window)] = packed
+
+    def add_arrays(self, specs: Iterable[ArraySpec]) -> None:
+        """Add arrays, filled with their fill. One that is there already with the same spec stays as it is.
+
+        Raises `StateError` where it is there with another spec.
+        """
+        for spec in specs:
+            if spec.name not in self._specs:
+                self._create_array(spec)
+            elif self._specs[spec.name] != spec:
+                raise StateError(f"array {spec.name} exists as {self._specs[spec.name]}", "raise the monitor's version")
+        self._specs = dict(sorted(self._specs.items()))
+        with store_errors(self._place):
+            self._group.attrs[ARRAYS] = specs_to_document(self._specs.values())
+
+    def _create_array(self, spec: ArraySpec) -> None:
+        edge = self.identity.block
+        # What CF readers (xarray, GDAL) need to show physical values.
+        attributes: dict[str, Any] = {"scale_factor": spec.scale, "_FillValue": spec.fill} if spec.scaled else {}
+        with store_errors(self._place):
+            self._arrays[spec.name] = self._group.create_array(
+                spec.name,
+                shape=spec.shape(self.identity.shape),
+                chunks=spec.shape((edge, edge)),
+                dtype=spec.dtype,
+                fill_value=spec.fill,
+                # Measured in bench/state_io.py. The checksum comes last, so that a chunk can be checked undecoded.
+                compressors=[BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"), Crc32cCodec()],
+                dimension_names=("k", "y", "x") if spec.layers else ("y", "x"),
+                attributes=attributes,
+            )
+        self._specs[spec.name] = spec
+
+    def _require_blocks(self, name: str, window: Window) -> None:
+        edge = self.identity.block
+        for span, size in zip(window, self.identity.shape, strict=True):
+            inside = 0 <= span.start < span.stop <= size
+            if not inside or span.start % edge or (span.stop % edge and span.stop != size):
+                raise StateError(f"{name}: window {window} is not made of whole blocks of {edge}", "write whole blocks")
+
+
+class Writer:
+    """The one writer of a state, for as long as it holds the lease."""
+
+    def __init__(self, paths: StatePaths, lease: Lease) -> None:
+        self.paths = paths
+        self.lease = lease
+        self._busy = False
+        self._log: list[Commit] | None = None
+
+    def create(self, identity: StateIdentity, specs: Iterable[ArraySpec]) -> Commit:
+        """Make the state, with its arrays filled with their fills. It appears whole or not at all.
+
+        Raises `StateError` where there is one already.
+        """
+        if self.paths.repo.exists():
+            raise StateError(
+                f"there is a state at {self.paths.folder} already", "use it, or raise the monitor's version"
+            )
+        with store_errors(self.paths.folder):
+            temporary = StatePaths(Path(tempfile.mkdtemp(prefix=".part-", dir=self.paths.folder)))
+        try:
+            commit = _build(temporary, identity, specs)
+            make_durable(temporary.folder)
+            with self.lease.critical():
+                shutil.rmtree(self.paths.seals, ignore_errors=True)  # of a creation that was killed right here
+                temporary.seals.rename(self.paths.seals)
+                temporary.repo.rename(self.paths.repo)
+            make_durable(self.paths.folder)
+        finally:
+            shutil.rmtree(temporary.folder, ignore_errors=True)
+        self._log = [commit]
+        return commit
+
+    def log(self) -> tuple[Commit, ...]:
+        """All commits, oldest first. Read once: nobody else can commit while this writer holds the lease."""
+        if self._log is None:
+            self._log = read_log(self.paths)
+        return tuple(self._log)
+
+    @contextmanager
+    def transaction(self, change: Change) -> Iterator[Transaction]:
+        """One commit. It is made when the body ends; where the body raises, the state stays as it was.
+
+        Raises `StateError` for a scene that is applied already or older than the last one, `FencedOut` where another
+        writer took over, `DiskFull` where no space is left, `CorruptState` where the state is damaged.
+        """
+        if self._busy:
+            raise StateError("a transaction within a transaction", "finish the first one")
+        self.lease.check()
+        require_next(self.log(), change)
+        parent = self.log()[-1].snapshot
+        self._busy = True
+        try:
+            repo = open_repository(self.paths.repo)
+            verify_seal(self.paths, parent)
+            with store_errors(self.paths.repo):
+                session = repo.writable_session(BRANCH)
+            transaction = Transaction(session, str(self.paths.folder))
+            yield transaction
+            transaction.commit = self._publish(repo, session, change)
+        finally:
+            self._busy = False
+
+    def reset_to(self, snapshot: str) -> Commit:
+        """Make an earlier commit the current one again; what came after it is no longer part of the state.
+
+        Raises `StateError` where the snapshot is not in the log or its pixels were given up, `FencedOut`.
+        """
+        commits = list(self.log())
+        index = next((i for i, c in enumerate(commits) if c.snapshot == snapshot and c.readable), None)
+        if index is None or self._busy:
+            raise StateError(
+                f"the state can't be reset to {snapshot}", "choose a commit of its log, between transactions"
+            )
+        if index == len(commits) - 1:
+            return commits[-1]
+        verify_seal(self.paths, snapshot)
+        self._move(open_repository(self.paths.repo), commits[-1].snapshot, snapshot)
+        self._log = commits[: index + 1]
+        return commits[index]
+
+    def forget_log(self) -> None:
+        """Read the log anew at the next call; for those who change history beside this writer, under its lease."""
+        self._log = None
+
+    def _publish(self, repo: icechunk.Repository, session: icechunk.Session, change: Change) -> Commit:
+        """Two phases: write everything as a snapshot that nothing points to, then move the branch to it."""
+        parent = self.log()[-1].snapshot
+        self.lease.check()
+        with store_errors(self.paths.repo):
+            group = zarr.open_group(session.store, mode="r+", zarr_format=3)
+            group.attrs[REVISION] = len(self.log()) + 1
+            snapshot = session.flush(change.message, change.to_metadata())
+        seal_snapshot(self.paths, repo, snapshot)
+        self._move(repo, parent, snapshot)
+        commit = Commit.from_metadata(snapshot, parent, change.to_metadata())
+        self._log = [*self.log(), commit]
+        return commit
+
+    def _move(self, repo: icechunk.Repository, parent: str, snapshot: str) -> None:
+        make_durable(self.paths.folder)
+        with self.lease.critical(), store_errors(self.paths.repo):
+            write_json(self.paths.head, {"snapshot": snapshot, "previous": parent})
+            repo.reset_branch(BRANCH, snapshot, from_snapshot_id=parent)
+        make_durable(self.paths.folder)
+
+
+def read_log(paths: StatePaths) -> list[Commit]:
+    """All commits of a state, oldest first."""
+    repo = open_repository(paths.repo)
+    with store_errors(paths.repo):
+        infos = [i for i in repo.ancestry(branch=BRANCH) if i.parent_id is not None]
+    return [Commit.from_metadata(i.id, i.parent_id or "", i.metadata) for i in reversed(infos)]
+
+
+def _build(paths: StatePaths, identity: StateIdentity, specs: Iterable[ArraySpec]) -> Commit:
+    repo = create_repository(paths.repo)
+    change = Change("create", fingerprint=identity.config_digest, extra=identity.to_document())
+    with store_errors(paths.repo):
+        root = repo.lookup_branch(BRANCH)
+        session = repo.writable_session(BRANCH)
+        attributes: dict[str, Any] = {IDENTITY: identity.to_document(), ARRAYS: {}, REVISION: 1}
+        zarr.open_group(session.store, mode="a", zarr_format=3).attrs.update(attributes)
+    Transaction(session, str(paths.folder)).add_arrays(specs)
+    with store_errors(paths.repo):
+        snapshot = session.flush(change.message, change.to_metadata())
+        seal_snapshot(paths, repo, snapshot)
+        write_json(paths.head, {"snapshot": snapshot, "previous": root})
+        repo.reset_branch(BRANCH, snapshot, from_snapshot_id=root)
+    return Commit.from_metadata(snapshot, root, change.to_metadata())
+
+
+def readable(commits: Sequence[Commit]) -> list[Commit]:
+    """The commits whose pixels can still be read."""
+    return [c for c in commits if c.readable]
