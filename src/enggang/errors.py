@@ -31,6 +31,14 @@ class AoiError(EnggangError):
     """An area of interest can't be used."""
 
 
+class CatalogError(EnggangError):
+    """A dataset of the catalogue can't be opened."""
+
+
+class UnknownDataset(CatalogError, KeyError):
+    """The catalogue has no dataset of that name."""
+
+
 class SceneError(EnggangError):
     """A scene can't be used; it is recorded, and the rest goes on."""
 
