@@ -55,7 +55,7 @@ class Asset:
     """One band of a scene.
 
     Physical value = raw * scale + offset, in `unit` ("reflectance", "dB", "power", "1", "class").
-    `nodata` is in raw numbers; None where the file alone says it.
+    `nodata` is in raw numbers; None where the file alone says it. `index` is the band's place in the file, from 1.
     """
 
     href: str
@@ -64,6 +64,7 @@ class Asset:
     offset: float = 0.0
     nodata: float | None = None
     unit: str = "1"
+    index: int = 1
 
 
 @dataclass(frozen=True, slots=True)
