@@ -132,3 +132,9 @@ class LedgerNight:
     alerts: tuple[Alert, ...]
     pixels: AlertPixels
     events: tuple[AlertEvent, ...]
+
+    @classmethod
+    def empty(cls, night: date) -> LedgerNight:
+        """A night on which nothing is known."""
+        pixels = AlertPixels(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32))
+        return cls(night, (), pixels, ())
