@@ -39,6 +39,10 @@ class Layout:
         """The pointer to what is current; it moves last."""
         return self.products / "latest.json"
 
+    def lock(self, name: str) -> Path:
+        """Lock file that writers of one shared thing hold; outside of the public folder."""
+        return self.home / "locks" / f"{name}.lock"
+
     def run(self, aoi: str, night: date) -> Path:
         """The run summary of one night."""
         return self.home / "runs" / aoi / f"{night.isoformat()}.json"
