@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enggang.errors import ConfigError
 
 PREFIX = "ENGGANG_"
 
 
-class Settings(BaseSettings):
-    """All that a deployment may set. Every field is the variable `ENGGANG_<NAME IN CAPITALS>`."""
+class Settings(BaseModel):
+    """All that a deployment may set. Every field is the variable `ENGGANG_<NAME IN CAPITALS>`; `load_settings` reads
+    them."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path = Field(default=Path("var"), description="folder of state, ledger, products and run summaries")
     aoi_dir: Path = Field(default=Path("aoi"), description="folder of <id>.geojson areas of interest")
@@ -49,7 +49,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
             raise ConfigError(f"unknown setting {name}", hint)
     try:
-        return Settings(**{k.removeprefix(PREFIX).lower(): v for k, v in given.items()})  # type: ignore[arg-type]
+        return Settings.model_validate({k.removeprefix(PREFIX).lower(): v for k, v in given.items()})
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(p) for p in first["loc"]).upper()
