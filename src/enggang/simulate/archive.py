@@ -71,7 +71,9 @@ def _silent(done: int, total: int) -> None:
 
 def _is_complete(folder: Path, spec: DemoSpec) -> bool:
     manifest = folder / MANIFEST
-    return manifest.is_file() and read_json(manifest)["spec"] == spec.as_json()
+    if not manifest.is_file() or read_json(manifest)["spec"] != spec.as_json():
+        return False
+    return all(_scene_folder(folder, one).is_dir() for one in overpasses(spec))
 
 
 def _claim(folder: Path, spec: DemoSpec) -> None:
@@ -94,7 +96,11 @@ def _scene_folder(folder: Path, overpass: Overpass) -> Path:
 
 
 def _write_scene(folder: Path, world: World, overpass: Overpass) -> None:
-    """Render one scene and write its whole folder, which appears by one rename."""
+    """Render one scene and write its whole folder, which appears by one rename.
+
+    The files are not flushed one by one: a killed process leaves whole scenes or none, and after a power cut the
+    archive is made anew.
+    """
     fill = _fill_sar if overpass.track.sensor == "sar" else _fill_optical
 
     def write(temporary: Path) -> None:

@@ -7,7 +7,7 @@ one from the next. Areas shrink with the ground of a small archive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,16 +90,22 @@ def plan_clearings(spec: DemoSpec, landscape: Landscape) -> tuple[Clearing, ...]
     ground = Ground(spec, landscape.forest.copy(), rng)
     planned: list[Clearing] = []
     for wish in _wishes(spec, rng):
-        days = PLANNERS[wish.kind](ground, wish)
-        if days is None:
-            continue
-        taken = ground.claim(days)
+        taken = _fulfil(ground, wish)
         rows, cols = np.nonzero(taken)
         if len(rows):
             name = f"C{len(planned) + 1:03d}"
             column = taken[rows, cols].astype(np.uint16)
             planned.append(Clearing(name, wish.kind, rows, cols, column, wish.regrowth_days))
     return tuple(planned)
+
+
+def _fulfil(ground: Ground, wish: Wish) -> NDArray[np.int64]:
+    """Plan one wish, smaller where there is no room: (y, x) int64 days, 0 = none, all 0 where even that fails."""
+    for share in (1.0, 0.5, 0.25):
+        days = PLANNERS[wish.kind](ground, replace(wish, area_ha=wish.area_ha * share))
+        if days is not None:
+            return ground.claim(days)
+    return np.zeros(ground.free.shape, dtype=np.int64)
 
 
 def _wishes(spec: DemoSpec, rng: np.random.Generator) -> Iterable[Wish]:
@@ -115,8 +121,8 @@ def _wishes(spec: DemoSpec, rng: np.random.Generator) -> Iterable[Wish]:
         yield Wish(ClearingKind.BURN, max(area * full, 0.7), *_period(rng, monitor, 0.25, 0.7, 0.04), 240.0)
     if full > 0.3:
         yield Wish(ClearingKind.PALM_BLOCK, 14 * full, *_period(rng, history, 0.2, 0.6, 0.2), 700.0)
-    yield from _plots(spec, rng, monitor, (14, 22, 18), 0.85)
     yield from _plots(spec, rng, history, (0, 2, 3), 0.8)
+    yield from _plots(spec, rng, monitor, (14, 22, 18), 0.85)
 
 
 def _plots(
@@ -220,7 +226,7 @@ def _walk(ground: Ground) -> NDArray[np.int64]:
     spec, rng = ground.spec, ground.rng
     length = int(spec.size * 0.45)
     bends = gaussian_filter1d(rng.standard_normal(length), 12, mode="reflect")
-    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(bends) * 0.35
+    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(bends) * 0.18
     origin = rng.uniform(spec.size * 0.1, spec.size * 0.9, 2)
     steps = origin + np.cumsum(np.column_stack([np.sin(heading), np.cos(heading)]), axis=0)
     path = np.floor(steps).astype(np.int64)

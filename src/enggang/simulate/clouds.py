@@ -40,7 +40,7 @@ def make_sky(rng: np.random.Generator, size: int, year_fraction: float) -> Sky:
     edge = size + 2 * _PAD
     field = correlated_field(rng, (edge, edge), slope=float(rng.uniform(2.0, 2.7)), longest=float(rng.uniform(60, 220)))
     excess = np.maximum(field - np.float32(ndtri(1 - share)), 0)
-    thickness = np.float32(rng.uniform(1.6, 4.0))
+    thickness = np.float32(rng.uniform(0.8, 3.5))
     opacity = (1 - np.exp(-thickness * excess)).astype(np.float32)
 
     # The morning sun stands in the east, so shadows fall west; by season they lean north or south.

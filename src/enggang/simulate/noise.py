@@ -22,6 +22,11 @@ def correlated_field(rng: np.random.Generator, shape: tuple[int, int], *, slope:
     cols = scipy.fft.rfftfreq(shape[1]).astype(np.float32)[None, :]
     amplitude = (rows**2 + cols**2 + np.float32(1.0 / longest) ** 2) ** np.float32(-slope / 2)
     amplitude[0, 0] = 0.0
+    # Inner columns stand for two conjugate modes each; the edges stand for one, of which only the real part counts.
+    power = 4.0 * np.square(amplitude, dtype=np.float64).sum()
+    edges = [0, -1] if shape[1] % 2 == 0 else [0]
+    power -= 2.0 * np.square(amplitude[:, edges], dtype=np.float64).sum()
+    amplitude[:, edges] *= np.float32(np.sqrt(2))
     half = (shape[0], shape[1] // 2 + 1)
     spectrum = np.empty(half, dtype=np.complex64)
     spectrum.real = rng.standard_normal(half, dtype=np.float32)
@@ -29,8 +34,8 @@ def correlated_field(rng: np.random.Generator, shape: tuple[int, int], *, slope:
     spectrum *= amplitude
     field: FloatArray = scipy.fft.irfft2(spectrum, s=shape, workers=1)
     # The expected variance (Parseval), not the sample's: a field that happens to be uneven stays so.
-    variance = (2.0 * np.square(amplitude, dtype=np.float64).sum() * 2.0) / float(shape[0] * shape[1]) ** 2
-    return (field / np.float32(np.sqrt(variance))).astype(np.float32)
+    field *= np.float32(shape[0] * shape[1] / np.sqrt(power))
+    return field
 
 
 def speckle(rng: np.random.Generator, shape: tuple[int, int], looks: float) -> FloatArray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import rasterio
 from odc.geo.geobox import GeoBox
+from rasterio.io import MemoryFile
 
 from enggang.files import write_atomic
 from enggang.types import AnyArray
@@ -15,7 +15,10 @@ _OVERVIEWS_FROM = 512
 
 
 def save_cog(path: Path, values: AnyArray, geobox: GeoBox, nodata: float | None = None) -> None:
-    """Write `values` (y, x) to `path` as a COG that any GDAL ≥ 3.1 reads: Deflate with a predictor, 256 px tiles."""
+    """Write `values` (y, x) to `path` as a COG that any GDAL ≥ 3.1 reads: Deflate with a predictor, 256 px tiles.
+
+    GDAL encodes in memory and Python writes, so that a full disk raises an `OSError` that says so.
+    """
     profile = {
         "driver": "COG",
         "count": 1,
@@ -28,12 +31,14 @@ def save_cog(path: Path, values: AnyArray, geobox: GeoBox, nodata: float | None 
         "compress": "DEFLATE",
         "level": 1,
         "predictor": "YES",
-        "blocksize": 256,
+        "blocksize": 128 if max(geobox.shape) <= 128 else 256,
         "overviews": "NONE" if max(geobox.shape) <= _OVERVIEWS_FROM else "AUTO",
         "overview_resampling": "nearest",
     }
-    with rasterio.open(path, "w", **profile) as dataset:
-        dataset.write(values, 1)
+    with MemoryFile() as memory:
+        with memory.open(**profile) as dataset:
+            dataset.write(values, 1)
+        path.write_bytes(memory.getbuffer())
 
 
 def write_raster(path: Path, values: AnyArray, geobox: GeoBox, nodata: float | None = None) -> Path:

@@ -84,12 +84,12 @@ def plan_traps(spec: DemoSpec, landscape: Landscape, cleared: BoolArray) -> tupl
 
 def _places(spec: DemoSpec, landscape: Landscape, rng: np.random.Generator) -> Iterable[tuple[TrapKind, BoolArray]]:
     size, cover = spec.size, landscape.cover
-    reach = landscape.river_distance < max(3.0, size * 0.035)
-    section = np.arange(size)[None, :] / size
-    flood = reach & (section > 0.15) & (section < 0.85)
+    # Widest halfway along a stretch of the river, and nothing at its two ends.
+    along = np.clip((np.arange(size)[None, :] / size - 0.15) / 0.7, 0, 1)
+    flood = landscape.river_distance < max(4.0, size * 0.05) * np.sqrt(np.sin(np.pi * along))
     yield TrapKind.FLOODED_FOREST, flood & landscape.forest
-    yield TrapKind.FLOODED_OPEN, flood & (cover == Cover.GRASS)
     yield TrapKind.DRYING, cover == Cover.GRASS
+    yield TrapKind.FLOODED_OPEN, flood & (cover == Cover.GRASS)
     for _ in range(3 if spec.scale > 0.3 else 1):
         yield TrapKind.PRUNING, _disc(rng, cover == Cover.PALM, max(4.0, size * 0.025))
     for _ in range(2 if spec.scale > 0.3 else 1):

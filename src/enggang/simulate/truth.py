@@ -15,7 +15,6 @@ from odc.geo.geobox import GeoBox
 from odc.geo.geom import Geometry
 from rasterio.errors import RasterioIOError
 from rasterio.features import shapes
-from rasterio.transform import Affine
 
 from enggang.errors import SourceError
 from enggang.files import write_json
@@ -124,7 +123,7 @@ def _outline(world: World, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> 
     top, left = int(rows.min()), int(cols.min())
     mask = np.zeros((int(rows.max()) - top + 1, int(cols.max()) - left + 1), dtype=np.uint8)
     mask[rows - top, cols - left] = 1
-    transform = geobox.transform * Affine.translation(left, top)
+    transform = geobox.translate_pix(left, top).transform
     parts = [shapely.geometry.shape(s) for s, _ in shapes(mask, mask.astype(bool), transform=transform)]
     outline = Geometry(shapely.unary_union(parts), geobox.crs).to_crs("EPSG:4326").geom
     turned = shapely.orient_polygons(outline, exterior_cw=False)
