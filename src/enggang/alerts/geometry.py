@@ -94,12 +94,12 @@ def cell_areas_ha(row: AnyArray, col: AnyArray, geobox: GeoBox) -> NDArray[np.fl
 
 def _polygons(row: AnyArray, col: AnyArray) -> Iterator[Rings]:
     """The polygons of one group (rows ascending) in pixel coordinates (x = column, y = row), exact integers."""
-    left, width = int(col.min()), int(col.max()) - int(col.min()) + 1
+    width = int(col.max() - col.min()) + 1
     strip = (row - row[0]) // max(1, WINDOW // width)
     cuts = np.flatnonzero(np.diff(strip)) + 1
     for rows, cols in zip(np.split(row, cuts), np.split(col, cuts), strict=True):
-        top = int(rows[0])
-        window = np.zeros((int(rows[-1]) - top + 1, width), dtype=np.uint8)
+        top, left = int(rows[0]), int(cols.min())
+        window = np.zeros((int(rows[-1]) - top + 1, int(cols.max()) - left + 1), dtype=np.uint8)
         window[rows - top, cols - left] = 1
         transform = Affine.translation(left, top)
         for shape, _ in shapes(window, mask=window.view(bool), connectivity=4, transform=transform):
