@@ -53,7 +53,7 @@ def move_latest(layout: Layout, aoi: str, entry: LatestNight) -> int:
 
     A night older than the current one changes nothing: a re-run of the past doesn't take the present away.
     """
-    with locked(layout.lock("latest")):
+    with locked(layout.lock("products")):
         current = read_latest(layout)
         standing = current.get(aoi)
         if standing is not None and (standing.night > entry.night or standing == entry):

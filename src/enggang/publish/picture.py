@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from enggang.errors import PublishError
 from enggang.files import write_atomic, write_bytes
-from enggang.publish.imagery import Imagery, NightPicture
+from enggang.publish.imagery import NightPicture
 from enggang.publish.picture_sheet import sheet
 
 #: matplotlib keeps fonts and styles in state shared by all threads.
@@ -58,12 +57,7 @@ def write_pictures(folder: Path, picture: NightPicture) -> dict[str, Path]:
 
 
 def draw(picture: NightPicture, width: int) -> NDArray[np.uint8]:
-    """Render the picture `width` pixels wide: (y, x, 3) uint8 RGB.
-
-    Raises `PublishError` for imagery that doesn't fit its geobox.
-    """
-    for side in (picture.before, picture.after):
-        _require_fit(side)
+    """Render the picture `width` pixels wide: (y, x, 3) uint8 RGB."""
     with _DRAWING, matplotlib.style.context("default"):
         figure = sheet(picture, width)
         stream = io.BytesIO()
@@ -88,13 +82,3 @@ def _squeezed(image: Image.Image, largest: int) -> bytes:
             if stream.tell() <= largest:
                 return stream.getvalue()
         image = image.resize((int(image.width * _SHRINK), int(image.height * _SHRINK)), Image.Resampling.LANCZOS)
-
-
-def _require_fit(side: Imagery) -> None:
-    shape = (int(side.geobox.shape[0]), int(side.geobox.shape[1]))
-    fits = side.pixels.shape in (shape, (*shape, 3)) and side.pixels.dtype == np.uint8
-    if not fits or (side.observed is not None and side.observed.shape != shape):
-        raise PublishError(
-            f"imagery of {side.acquired.isoformat()} is {side.pixels.dtype} {side.pixels.shape} on a grid of {shape}",
-            "give uint8 (y, x) or (y, x, 3) on its own geobox",
-        )

@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from enggang.alerts.records import Alert, AlertStatus, EventKind
 from enggang.publish.imagery import Imagery, NightPicture
-from enggang.publish.picture_alerts import CONFIRMED_FILL, Pen, age_colour, draw_alerts
+from enggang.publish.picture_alerts import CONFIRMED_FILL, Pen, age_colours, draw_alerts
 from enggang.publish.picture_words import age_words, local_time, new_alerts, picture_text
 
 _DPI = 100
@@ -213,7 +213,7 @@ def _write_footer(figure: Figure, picture: NightPicture, frame: _Frame) -> None:
 
 
 def _legend_handles(unit: float) -> list[Line2D | Patch]:
-    new, old = age_colour(0), age_colour(110)
+    new, old = (tuple(colour) for colour in age_colours([0, 110]))
     return [
         Patch(facecolor="none", edgecolor=new, linewidth=2.2 * unit, label="baru malam ini / new tonight"),
         Patch(facecolor="none", edgecolor=old, linewidth=1.3 * unit, label="lebih lama, makin gelap / older, darker"),

@@ -63,12 +63,12 @@ def picture_text(aoi: Aoi, at: datetime, alerts: Sequence[Alert], events: Sequen
     """The words for one night of one area."""
     zone = aoi.properties.timezone
     new = new_alerts(alerts, events)
-    known = [alert for alert in alerts if alert.status.is_open and alert not in new]
+    known = sum(alert.status.is_open for alert in alerts) - len(new)
     names = dict.fromkeys((aoi.properties.name_id, aoi.properties.name_en))
     return PictureText(
         title=f"{' / '.join(names)} · {local_time(at, zone)}",
-        found_id=_found_id(new, len(known)),
-        found_en=_found_en(new, len(known)),
+        found_id=_found_id(new, known),
+        found_en=_found_en(new, known),
         footer="Indikasi dari citra satelit, belum tentu pelanggaran. / Indications from satellite images.",
     )
 

@@ -23,7 +23,7 @@ from shapely.geometry.polygon import orient
 
 from enggang.alerts.records import Versions
 from enggang.errors import PublishError
-from enggang.files import read_json, write_json
+from enggang.files import read_json, remove_leftovers, write_json
 from enggang.layout import Layout
 from enggang.publish.colours import ClassColour, Classes
 from enggang.publish.folders import locked, revision_folder, revision_of
@@ -122,11 +122,13 @@ def write_item(folder: Path, product: Product, revision: int) -> Path:
 
 def update_catalogue(layout: Layout) -> int:
     """Make collections and catalogue agree with the product folders; the number of files written."""
-    with locked(layout.lock("catalogue")):
+    with locked(layout.lock("products")):
+        remove_leftovers(layout.products)
         written = 0
         present = []
         for name in _TITLES:
             items = _current_items(layout.products / name)
+            remove_leftovers(layout.products / name)
             if items:
                 present.append(name)
                 written += _write_changed(layout.products / name / "collection.json", _collection(name, items))
