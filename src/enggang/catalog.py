@@ -223,7 +223,8 @@ def _entry(path: Path, name: str, value: Any) -> Entry:
     try:
         return Entry.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is also a missing one; the spelling is the cause.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         key = ".".join(str(p) for p in first["loc"]) or "entry"
         remedy = "correct the value"
         if first["type"] == "extra_forbidden":
@@ -249,7 +250,7 @@ def _folders(before: str, behind: str) -> list[str]:
     if urlsplit(before).scheme or not before.endswith("/") or (behind and not behind.startswith("/")):
         return []
     root = Path(before)
-    return [p.name for p in root.iterdir() if _VALUE.match(p.name)] if root.is_dir() else []
+    return [p.name for p in root.iterdir() if p.is_dir() and _VALUE.match(p.name)] if root.is_dir() else []
 
 
 def _newest_revision(href: str, night: str) -> str:

@@ -92,7 +92,8 @@ def read_vector(dataset: Opened, href: str, options: Mapping[str, Any]) -> gpd.G
 
 
 def read_raster(dataset: Opened, href: str, options: Mapping[str, Any]) -> xr.DataArray:
-    """A lazy Dask array (y, x), or (band, y, x) for several bands, with coordinates and CRS as odc-geo sets them.
+    """A lazy Dask array (y, x), or (band, y, x) for several bands, with coordinates and CRS as odc-geo sets them: on a
+    geographic CRS the dimensions are called latitude and longitude.
 
     Unless `masked` is False: float32 in the physical unit (scale and offset applied), NaN for nodata. A raster
     without nodata, scale and offset keeps its dtype.
@@ -106,7 +107,7 @@ def read_raster(dataset: Opened, href: str, options: Mapping[str, Any]) -> xr.Da
     except RasterioError as error:
         raise _damaged(dataset, href, error) from error
     values = _lazy(stored, geobox, masked=bool(options.get("masked", True)))
-    dims = ("y", "x") if stored.bands == 1 else ("band", "y", "x")
+    dims = geobox.dimensions if stored.bands == 1 else ("band", *geobox.dimensions)
     attributes: dict[str, Any] = {"long_name": dataset.entry.title_en, "nodata": stored.nodata}
     if unit:
         attributes["units"] = unit
@@ -132,7 +133,8 @@ def read_zarr(dataset: Opened, href: str, options: Mapping[str, Any]) -> xr.Data
         raise _damaged(dataset, href, error) from error
     grid = root.attrs.get(dataset.entry.grid) if dataset.entry.grid else None
     if grid is not None:
-        data = data.assign_coords(xr_coords(GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])))
+        geobox = GeoBox(tuple(grid["shape"]), Affine(*grid["transform"]), grid["crs"])
+        data = data.rename(dict(zip(("y", "x"), geobox.dimensions, strict=True))).assign_coords(xr_coords(geobox))
     data.attrs["snapshot"] = str(snapshot)
     return data
 
@@ -177,13 +179,17 @@ def _read_json(path: Path) -> pd.DataFrame:
     return pd.json_normalize(document, max_level=1)
 
 
+def _read_json_lines(path: Path) -> pd.DataFrame:
+    return pd.DataFrame([orjson.loads(line) for line in path.read_bytes().splitlines()])
+
+
 #: Suffix → how a table is read from it.
 TABLES: Mapping[str, Callable[[Path], pd.DataFrame]] = MappingProxyType(
     {
         ".parquet": pd.read_parquet,
         ".csv": pd.read_csv,
         ".json": _read_json,
-        ".jsonl": partial(pd.read_json, lines=True, convert_dates=False),
+        ".jsonl": _read_json_lines,
     }
 )
 
