@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +17,11 @@ from enggang.errors import ConfigError
 from enggang.types import MaskRule, ObservationSpec, Sensor
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+def logit(probability: float) -> float:
+    """Natural log-odds of a probability in (0, 1)."""
+    return math.log(probability / (1.0 - probability))
 
 
 class BaselineConfig(BaseModel):
@@ -63,6 +69,9 @@ class BeliefConfig(BaseModel):
     prior: float = Field(default=0.005, gt=0, lt=0.5, description="probability to which belief falls back")
     ceiling: float = Field(default=0.9999, gt=0.5, lt=1)
     neighbour_weight: float = Field(default=2.0, ge=0, description="log-odds added to the prior amid cleared pixels")
+    neighbour_evidence: dict[Sensor, float] = Field(
+        default={"sar": 0.5, "optical": 0.5}, description="weight of the mean evidence of the eight neighbours"
+    )
     flagged: float = Field(default=0.6, gt=0, lt=1)
     provisional: float = Field(default=0.85, gt=0, lt=1)
     confirmed: float = Field(default=0.975, gt=0, lt=1)
@@ -74,6 +83,10 @@ class BeliefConfig(BaseModel):
     def _ordered(self) -> Self:
         if not self.prior < self.released < self.flagged < self.provisional < self.confirmed < self.ceiling:
             raise ValueError("prior < released < flagged < provisional < confirmed < ceiling must hold")
+        if logit(self.prior) + self.neighbour_weight >= logit(self.released):
+            raise ValueError("prior + neighbour_weight must stay below released, or flags would feed on each other")
+        if any(weight < 0 for weight in self.neighbour_evidence.values()):
+            raise ValueError("neighbour_evidence must not be negative")
         return self
 
 

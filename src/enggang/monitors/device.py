@@ -1,0 +1,50 @@
+"""Where tensors live and whether kernels are compiled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+import torch
+
+from enggang.errors import ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+CompilePolicy = Literal["auto", "always", "never"]
+
+#: Below this many elements an eager run ends before a compiler would have started.
+COMPILE_FROM = 200_000_000
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` → "cuda" where there is one, else "cpu"; anything else is checked and returned.
+
+    Raises `ConfigError` for a device that torch doesn't know or that isn't there.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(f"device {wanted!r} can't be used ({first})", "set ENGGANG_DEVICE=auto") from error
+    return wanted
+
+
+@lru_cache(maxsize=1)
+def has_compiler() -> bool:
+    """True where torch.compile can build CPU kernels."""
+    return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+
+
+def compiled(function: F, policy: CompilePolicy, elements: int) -> F:
+    """`function`, compiled where the policy and the amount of work ask for it, else as it is (eager)."""
+    wanted = policy == "always" or (policy == "auto" and elements >= COMPILE_FROM)
+    return _compile(function) if wanted and has_compiler() else function
+
+
+@lru_cache(maxsize=32)
+def _compile(function: Any) -> Any:
+    return torch.compile(function, dynamic=False)

@@ -1,0 +1,193 @@
+"""Evidence of one scene and the recursion of belief: tensors in, tensors out, pixel by pixel unless said otherwise.
+
+Evidence: log-likelihood ratio cleared : forest of an observation x with baseline mean μ(t) and sd σ,
+
+    LLR = ln [(1-ε)·N(x; μ+Δ, σ_c) + ε·u] − ln [(1-ε)·N(x; μ, σ) + ε·u],   |LLR| ≤ cap
+
+where Δ < 0 is the shift that clearing brings and the third class (cloud, shadow, wet soil) has density u and share ε:
+far from both, the ratio tends to 0, so one strange observation never decides. Clearings are patches and noise is not:
+the mean evidence of the eight neighbours is added with a weight. Belief: log-odds L ← clip(L + LLR, floor, ceiling).
+The floor is the prior, raised where neighbours are believed cleared; falling back to it means that a change may begin
+at any time, as in the one-sided sequential test of Page (1954) and in the Bayesian bayts/RADD updating (Reiche et al.
+2015, 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from enggang.monitors.config import BeliefConfig, ChannelConfig, logit
+from enggang.types import PixelStatus
+
+_SQRT_2PI = math.sqrt(2 * math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Belief of some pixels; all fields are float32 tensors of one shape.
+
+    log_odds: natural log-odds of cleared, NaN = never updated. status: `PixelStatus`. Days since 2014-12-31 (0 = none):
+    first_disturbed, flagged_on, confirmed_on, last_valid. observations: valid ones since first_disturbed. sensors:
+    bits of `SENSOR_BIT`.
+    """
+
+    log_odds: Tensor
+    status: Tensor
+    first_disturbed: Tensor
+    flagged_on: Tensor
+    confirmed_on: Tensor
+    last_valid: Tensor
+    observations: Tensor
+    sensors: Tensor
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Field names, which are also the names of the state arrays."""
+        return tuple(f.name for f in fields(cls))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`BeliefConfig` in log-odds, ready for the kernel."""
+
+    prior: float
+    ceiling: float
+    flagged: float
+    provisional: float
+    confirmed: float
+    released: float
+    neighbour_weight: float
+    confirm_observations: int
+    expire_days: int
+
+    @classmethod
+    def of(cls, config: BeliefConfig) -> Limits:
+        """The limits of a validated config."""
+        names = ("prior", "ceiling", "flagged", "provisional", "confirmed", "released")
+        return cls(
+            **{name: logit(getattr(config, name)) for name in names},
+            neighbour_weight=config.neighbour_weight,
+            confirm_observations=config.confirm_observations,
+            expire_days=config.expire_days,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When and by what a scene was seen. `day`: scalar float32 tensor, days since 2014-12-31 (a tensor, so that one
+    compiled kernel serves every date); `sensor_bit`: of `SENSOR_BIT`."""
+
+    day: Tensor
+    sensor_bit: int
+
+
+def expected(basis: Tensor, coef: Tensor) -> Tensor:
+    """Baseline mean μ(t) in the measure's unit: basis (k) and coef (k, …) float32 → (…) float32."""
+    mean = basis[0] * coef[0]
+    for term in range(1, coef.shape[0]):
+        mean = mean + basis[term] * coef[term]
+    return mean
+
+
+def evidence(residual: Tensor, sd: Tensor, channel: ChannelConfig) -> Tensor:
+    """The ratio of the module's formula for `residual` = x − μ(t) and `sd`, both in the measure's unit: float32.
+
+    NaN where either is NaN.
+    """
+    c = channel
+    inverse = 1.0 / sd.clamp(c.sd_min, c.sd_max)
+    forest = torch.exp(-0.5 * (residual * inverse).square()) * inverse
+    cleared = torch.exp((residual - c.shift).square() * (-0.5 / c.cleared_sd**2)) * (1.0 / c.cleared_sd)
+    third = _SQRT_2PI * c.outlier_share * c.outlier_density / (1.0 - c.outlier_share)
+    return torch.log((cleared + third) / (forest + third)).clamp(-c.cap, c.cap)
+
+
+def smooth(ratio: Tensor, weight: float) -> Tensor:
+    """Add `weight` × the mean evidence of the valid ones among the eight neighbours.
+
+    ratio: (y + 2, x + 2) float32 with a margin of one pixel, NaN = not valid. Returns (y, x), NaN where it was.
+    """
+    inner = ratio[1:-1, 1:-1]
+    if weight == 0.0:
+        return inner
+    valid = ~torch.isnan(ratio)
+    filled = torch.where(valid, ratio, 0.0)
+    count = box_sum(valid.to(ratio.dtype)) - valid[1:-1, 1:-1].to(ratio.dtype)
+    around = (box_sum(filled) - filled[1:-1, 1:-1]) / count.clamp(min=1.0)
+    return inner + weight * around
+
+
+def neighbourhood(log_odds: Tensor, limits: Limits) -> Tensor:
+    """The floor of belief: the prior, raised by the share of the eight neighbours that are believed cleared.
+
+    log_odds: (y + 2, x + 2) float32 with a margin of one pixel, NaN = never updated. Returns (y, x), or a scalar where
+    no pixel is above `released`, which is most blocks on most nights: the cascade's first step.
+    """
+    above = log_odds > limits.released
+    prior = torch.tensor(limits.prior, dtype=log_odds.dtype, device=log_odds.device)
+    if limits.neighbour_weight == 0.0 or not bool(above.any()):
+        return prior
+    cleared = torch.where(above, torch.sigmoid(log_odds), 0.0)
+    return prior + limits.neighbour_weight * (box_sum(cleared) - cleared[1:-1, 1:-1]) / 8.0
+
+
+def box_sum(values: Tensor) -> Tensor:
+    """Sums over 3 × 3 windows: (y + 2, x + 2) → (y, x)."""
+    rows = values[:-2] + values[1:-1] + values[2:]
+    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+
+
+def update(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits: Limits) -> Belief:
+    """Apply one scene's evidence.
+
+    ratio: float32 like the belief, NaN = not seen clearly: such pixels keep their belief, as do those that are outside
+    or no forest. floor: see `neighbourhood`; a scalar or like `ratio`.
+    """
+    watched = ~torch.isnan(ratio) & (belief.status <= PixelStatus.CONFIRMED)
+    confirmed = belief.status == PixelStatus.CONFIRMED
+    open_flag = (belief.status >= PixelStatus.FLAGGED) & (belief.status < PixelStatus.CONFIRMED)
+    expired = watched & open_flag & (moment.day - belief.flagged_on > limits.expire_days)
+    previous = torch.where(torch.isnan(belief.log_odds) | expired, limits.prior, belief.log_odds)
+    moved = torch.maximum(previous + ratio, floor).clamp(max=limits.ceiling)
+    suspect = torch.where(watched, (moved > floor) | confirmed, belief.first_disturbed > 0)
+    starts = watched & suspect & ((belief.first_disturbed == 0) | expired)
+    seen = (belief.observations + watched).clamp(max=255.0)
+    fresh = replace(
+        belief,
+        log_odds=torch.where(watched, moved, belief.log_odds),
+        first_disturbed=torch.where(suspect, torch.where(starts, moment.day, belief.first_disturbed), 0.0),
+        last_valid=torch.where(watched, moment.day, belief.last_valid),
+        observations=torch.where(suspect, torch.where(starts, 1.0, seen), 0.0),
+        sensors=torch.where(suspect, _with_bit(belief.sensors, watched, starts, moment.sensor_bit), 0.0),
+    )
+    return _with_status(fresh, watched, open_flag & ~expired, moment, limits)
+
+
+def _with_status(belief: Belief, watched: Tensor, held: Tensor, moment: Moment, limits: Limits) -> Belief:
+    """Status and its dates from the new log-odds. `held`: had an open flag that may go on below its threshold."""
+    odds = belief.log_odds
+    enough = belief.observations >= limits.confirm_observations
+    status = torch.where(
+        (odds >= limits.flagged) | (held & (odds >= limits.released)), PixelStatus.FLAGGED, PixelStatus.FOREST
+    )
+    status = torch.where(odds >= limits.provisional, PixelStatus.PROVISIONAL, status)
+    status = torch.where((odds >= limits.confirmed) & enough, PixelStatus.CONFIRMED, status)
+    status = torch.where(watched & (belief.status != PixelStatus.CONFIRMED), status.to(odds.dtype), belief.status)
+    flagged = (status >= PixelStatus.FLAGGED) & (status <= PixelStatus.CONFIRMED)
+    confirmed = status == PixelStatus.CONFIRMED
+    begun = (belief.flagged_on > 0) & (held | confirmed)
+    return replace(
+        belief,
+        status=status,
+        flagged_on=torch.where(flagged, torch.where(begun | ~watched, belief.flagged_on, moment.day), 0.0),
+        confirmed_on=torch.where(confirmed, torch.where(belief.confirmed_on > 0, belief.confirmed_on, moment.day), 0.0),
+    )
+
+
+def _with_bit(bits: Tensor, watched: Tensor, starts: Tensor, bit: int) -> Tensor:
+    present = torch.remainder(torch.floor(bits / bit), 2.0) > 0
+    return torch.where(starts, float(bit), bits + torch.where(watched & ~present, float(bit), 0.0))
