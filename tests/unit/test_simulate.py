@@ -87,6 +87,8 @@ def test_every_asset_is_a_cog_as_its_item_says(items: list[pystac.Item]) -> None
         for asset in item.assets.values():
             path = Path(asset.get_absolute_href() or "")
             band = asset.extra_fields["bands"][0]
+            assert asset.extra_fields["file:size"] == path.stat().st_size
+            assert asset.extra_fields["file:checksum"] == "1220" + hashlib.sha256(path.read_bytes()).hexdigest()
             valid, errors, warnings = cog_validate(path, strict=True)
             assert valid, (path, errors, warnings)
             with rasterio.open(path) as dataset:
@@ -220,7 +222,15 @@ def test_demo_area_is_the_grid_of_the_archive(repository: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"size": 97}, {"size": 32}, {"seed": -1}, {"s2_step_days": 0}, {"resolution_m": 0.0}, {"end": date(2026, 1, 5)}],
+    [
+        {"size": 97},
+        {"size": 32},
+        {"seed": -1},
+        {"s2_step_days": 0},
+        {"resolution_m": 0.0},
+        {"cloud_cover": 1.0},
+        {"end": date(2026, 1, 5)},
+    ],
 )
 def test_impossible_parameters_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError):

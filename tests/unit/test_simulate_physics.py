@@ -47,7 +47,8 @@ def test_cover_of_the_skies_of_the_demo_is_tropical() -> None:
     spec = DemoSpec()
     dates = [one for one in overpasses(spec) if one.track.sensor == "optical"]
     cover = [
-        float((make_sky(spec.generator(99, one.day), 128, one.year_fraction).opacity > 0.08).mean()) for one in dates
+        float((make_sky(spec.generator(99, one.day), 128, one.year_fraction, spec.cloud_cover).opacity > 0.08).mean())
+        for one in dates
     ]
     assert 0.60 < np.mean(cover) < 0.80
     assert np.quantile(cover, 0.1) < 0.45

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,7 +12,7 @@ import orjson
 
 from enggang.errors import ConfigError
 from enggang.files import read_json, remove_leftovers, write_atomic, write_json
-from enggang.simulate.items import catalog_dict, collection_dict, item_dict, members
+from enggang.simulate.items import SENTINEL2, catalog_dict, collection_dict, item_dict, members
 from enggang.simulate.optical import NODATA, render_optical
 from enggang.simulate.passes import OPTICAL_COLLECTION, SAR_COLLECTION, Overpass, overpasses
 from enggang.simulate.radar import NODATA as SAR_NODATA
@@ -24,8 +25,6 @@ from enggang.simulate.world import World
 
 #: Written first: what the archive is to become. Written last: that it is complete.
 PLAN, MANIFEST = "plan.json", "manifest.json"
-
-_FILE_NAMES = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08", "swir16": "B11", "swir22": "B12"}
 
 Progress = Callable[[int, int], None]
 
@@ -113,7 +112,7 @@ def _write_scene(folder: Path, world: World, overpass: Overpass) -> None:
 def _fill_optical(scene: Path, world: World, overpass: Overpass) -> None:
     image = render_optical(world, overpass)
     for key in BANDS:
-        save_cog(scene / f"{_FILE_NAMES[key]}.tif", image.bands[key], world.spec.geobox, NODATA)
+        save_cog(scene / f"{SENTINEL2[key].name}.tif", image.bands[key], world.spec.geobox, NODATA)
     save_cog(scene / "SCL.tif", image.scl, world.spec.geobox, 0)
     _save_item(scene, world.spec, overpass, image.cloud_cover)
 
@@ -126,6 +125,10 @@ def _fill_sar(scene: Path, world: World, overpass: Overpass) -> None:
 
 
 def _save_item(scene: Path, spec: DemoSpec, overpass: Overpass, cloud_cover: float | None) -> None:
+    """Write the item last of its scene, with size and checksum (SHA-256 as a multihash) of each file."""
+    item = item_dict(spec, overpass, cloud_cover)
+    for asset in item["assets"].values():
+        data = (scene / asset["href"]).read_bytes()
+        asset |= {"file:checksum": "1220" + hashlib.sha256(data).hexdigest(), "file:size": len(data)}
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    document = orjson.dumps(item_dict(spec, overpass, cloud_cover), option=options)
-    (scene / f"{overpass.id}.json").write_bytes(document)
+    (scene / f"{overpass.id}.json").write_bytes(orjson.dumps(item, option=options))

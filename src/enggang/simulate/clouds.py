@@ -29,13 +29,13 @@ class Sky:
     overseen: BoolArray
 
 
-def make_sky(rng: np.random.Generator, size: int, year_fraction: float) -> Sky:
+def make_sky(rng: np.random.Generator, size: int, year_fraction: float, cloud_cover: float) -> Sky:
     """Draw a sky over size × size pixels of 10 m.
 
-    The share of cloud is Beta distributed about 0.70 in the mean, 0.62 to 0.78 through the year (wettest in
-    January, as over Borneo), with many overcast days and few clear ones.
+    The share of cloud is Beta distributed about `cloud_cover` in the mean, 0.08 more in January and less in July
+    (wettest as over Borneo), with many overcast days and few clear ones.
     """
-    mean = 0.70 + 0.08 * np.cos(2 * np.pi * (year_fraction - 0.04))
+    mean = cloud_cover + 0.08 * np.cos(2 * np.pi * (year_fraction - 0.04))
     share = float(np.clip(rng.beta(2.4 * mean, 2.4 * (1 - mean)), 0.004, 0.996))
     edge = size + 2 * _PAD
     field = correlated_field(rng, (edge, edge), slope=float(rng.uniform(2.0, 2.7)), longest=float(rng.uniform(60, 220)))

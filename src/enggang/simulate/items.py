@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pystac
 import shapely
@@ -17,6 +17,7 @@ from enggang.simulate.signatures import BANDS, POLARISATIONS
 from enggang.simulate.spec import DemoSpec
 
 EXTENSIONS = {
+    "file": "https://stac-extensions.github.io/file/v2.1.0/schema.json",
     "eo": "https://stac-extensions.github.io/eo/v2.0.0/schema.json",
     "raster": "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
     "projection": "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -24,14 +25,22 @@ EXTENSIONS = {
     "sar": "https://stac-extensions.github.io/sar/v1.2.0/schema.json",
 }
 
-#: Band name of the instrument and centre wavelength in µm for each common name (Sentinel-2 user handbook).
-_SENTINEL2 = {
-    "blue": ("B02", 0.490),
-    "green": ("B03", 0.560),
-    "red": ("B04", 0.665),
-    "nir": ("B08", 0.842),
-    "swir16": ("B11", 1.610),
-    "swir22": ("B12", 2.190),
+
+class InstrumentBand(NamedTuple):
+    """A band as the instrument names it, and its centre wavelength in µm."""
+
+    name: str
+    wavelength: float
+
+
+#: The instrument's band for each common name (Sentinel-2 user handbook).
+SENTINEL2 = {
+    "blue": InstrumentBand("B02", 0.490),
+    "green": InstrumentBand("B03", 0.560),
+    "red": InstrumentBand("B04", 0.665),
+    "nir": InstrumentBand("B08", 0.842),
+    "swir16": InstrumentBand("B11", 1.610),
+    "swir22": InstrumentBand("B12", 2.190),
 }
 _TITLES = {OPTICAL_COLLECTION: "Sentinel-2 level 2A, simulated", SAR_COLLECTION: "Sentinel-1 gamma nought, simulated"}
 _NOTE = "Simulated by Enggang with known truth; not a Copernicus product."
@@ -60,7 +69,7 @@ def item_dict(spec: DemoSpec, overpass: Overpass, cloud_cover: float | None) -> 
         properties=properties,
         collection=track.collection,
         stac_extensions=[
-            EXTENSIONS[n] for n in ("projection", "raster", "sat", "sar" if track.sensor == "sar" else "eo")
+            EXTENSIONS[n] for n in ("file", "projection", "raster", "sat", "sar" if track.sensor == "sar" else "eo")
         ],
     )
     assets = _sar_assets() if track.sensor == "sar" else _optical_assets()
@@ -124,7 +133,7 @@ def _sar_properties() -> dict[str, Any]:
 def _optical_assets() -> dict[str, pystac.Asset]:
     assets: dict[str, pystac.Asset] = {}
     for key in BANDS:
-        name, wavelength = _SENTINEL2[key]
+        name, wavelength = SENTINEL2[key]
         band = {
             "name": name,
             "eo:common_name": key,

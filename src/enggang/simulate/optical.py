@@ -50,7 +50,7 @@ def render_optical(world: World, overpass: Overpass) -> OpticalImage:
     """Make the Sentinel-2 scene of `overpass`; the same overpass always gives the same scene."""
     rng = world.spec.generator(OPTICAL_SEED, overpass.day)
     size = world.spec.size
-    sky = make_sky(rng, size, overpass.year_fraction)
+    sky = make_sky(rng, size, overpass.year_fraction, world.spec.cloud_cover)
     ground = world.reflectance_on(overpass.day, overpass.year_fraction)
     strip = _strip(rng, size)
     scl = _classify(rng, ground, sky)

@@ -29,7 +29,8 @@ class DemoSpec:
     """Parameters of a demo archive; equal parameters give byte-identical archives.
 
     size: edge in pixels, even, since half of the Sentinel-2 bands have twice the pixel. `start` to the day before
-    `monitor_from` is history; `end` is the last day with acquisitions. Raises `ConfigError` for what can't be made.
+    `monitor_from` is history; `end` is the last day with acquisitions. cloud_cover: mean share of cloud through the
+    year, 0.1–0.9. Raises `ConfigError` for what can't be made.
     """
 
     seed: int = 2026
@@ -40,6 +41,7 @@ class DemoSpec:
     end: date = date(2026, 6, 30)
     s2_step_days: int = 5
     s1_step_days: int = 12
+    cloud_cover: float = 0.70
 
     def __post_init__(self) -> None:
         if self.size % 2 or not 64 <= self.size <= 2048:
@@ -48,6 +50,8 @@ class DemoSpec:
             raise ConfigError(
                 "seed, resolution_m or a step of the demo is out of range", "give a seed ≥ 0 and steps ≥ 1 day"
             )
+        if not 0.1 <= self.cloud_cover <= 0.9:
+            raise ConfigError(f"a mean cloud cover of {self.cloud_cover} can't be made", "give 0.1 to 0.9")
         if (self.monitor_from - self.start).days < 30 or (self.end - self.monitor_from).days < 30:
             raise ConfigError(
                 f"history from {self.start} and monitoring {self.monitor_from} to {self.end} are too short",
@@ -56,8 +60,11 @@ class DemoSpec:
 
     @classmethod
     def tiny(cls, seed: int = 2026) -> Self:
-        """A small archive with every kind of clearing: 96 px, 10 months of history, 3 months to monitor."""
-        return cls(seed=seed, size=96, start=date(2025, 3, 1), end=date(2026, 3, 31))
+        """A small archive with every kind of clearing: 96 px, 10 months of history, 3 months to monitor.
+
+        Half the sky is clear, so that the short history still has some twenty clear observations of a pixel.
+        """
+        return cls(seed=seed, size=96, start=date(2025, 3, 1), end=date(2026, 3, 31), cloud_cover=0.45)
 
     @property
     def geobox(self) -> GeoBox:
