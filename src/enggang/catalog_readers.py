@@ -81,7 +81,8 @@ class Reader:
 
 
 def read_vector(dataset: Opened, href: str, options: Mapping[str, Any]) -> gpd.GeoDataFrame:
-    """A GeoDataFrame from GeoParquet, or from anything that GDAL reads."""
+    """A GeoDataFrame from GeoParquet, or from anything that GDAL reads; coordinates in the file's own CRS (alerts:
+    WGS84 degrees). Raises `CatalogError`."""
     _require_file(dataset, href)
     try:
         if href.endswith(".parquet"):
@@ -116,7 +117,8 @@ def read_raster(dataset: Opened, href: str, options: Mapping[str, Any]) -> xr.Da
 
 
 def read_zarr(dataset: Opened, href: str, options: Mapping[str, Any]) -> xr.Dataset:
-    """A lazy Dataset from one snapshot of an icechunk repository, unpacked to physical values.
+    """A lazy Dataset from one snapshot of an icechunk repository: (y, x), or (k, y, x), on the entry's grid. Packed
+    arrays come as floats in their unit with NaN for the fill, others in their dtype.
 
     `group` names a group below the root, `snapshot` a commit other than the newest one.
     """
