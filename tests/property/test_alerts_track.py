@@ -72,7 +72,7 @@ def growing(draw: st.DrawFn) -> list[AnyArray]:
         for _ in range(draw(st.integers(0, 4))):
             top, left = draw(st.integers(0, SHAPE[0] - 1)), draw(st.integers(0, SHAPE[1] - 1))
             high, wide = draw(st.sampled_from([(1, 3), (1, 9), (3, 2), (8, 1), (4, 5)]))
-            now[top : top + high, left : left + wide] = draw(st.sampled_from([4, 3, 2, 1]))
+            now[top : top + high, left : left + wide] = draw(st.sampled_from([1, 4, 3, 2, 1]))
         nights.append(now.copy())
     return nights
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -41,7 +40,11 @@ class Ledger:
 
     def read(self, night: date) -> LedgerNight:
         """One night. Raises `LedgerError` where there is none or its bytes changed on disk."""
-        return decode(self._load(night, _FILES), str(self.path / night.isoformat()))
+        where = str(self.path / night.isoformat())
+        found = decode(self._load(night, _FILES), where)
+        if found.night != night:
+            raise LedgerError(f"{where} holds the night {found.night}", "restore it from a backup")
+        return found
 
     def last_before(self, night: date) -> LedgerNight | None:
         """The latest night before `night`; None where there is none."""
@@ -99,18 +102,21 @@ class Ledger:
         return found
 
     def _events(self, night: date) -> bytes:
-        contents = self._load(night, (EVENTS, MANIFEST))
-        check(contents, str(self.path / night.isoformat()))
-        return contents[EVENTS]
+        return self._load(night, (EVENTS, MANIFEST))[EVENTS]
 
-    def _load(self, night: date, names: Iterable[str]) -> dict[str, bytes]:
+    def _load(self, night: date, names: tuple[str, ...]) -> dict[str, bytes]:
         target = self.path / night.isoformat()
-        for _ in range(_LOOKS):
+        for look in range(_LOOKS):
             folder = target if target.is_dir() else target.with_name(f"{target.name}.next")
             try:
-                return {name: (folder / name).read_bytes() for name in names}
+                contents = {name: (folder / name).read_bytes() for name in names}
+                check(contents, str(target))
+                return contents
             except FileNotFoundError:
                 continue
+            except LedgerError:
+                if look + 1 == _LOOKS:
+                    raise
         raise LedgerError(f"no complete night at {target}", "run that night again")
 
     def _settle(self, name: str) -> None:

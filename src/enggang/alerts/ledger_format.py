@@ -32,6 +32,8 @@ from enggang.types import utc
 #: Version of the files below. A reader refuses a later one.
 SCHEMA_VERSION = 1
 
+_RESTORE = "restore it from a backup, or run that night again"
+
 ALERTS, PIXELS, EVENTS, MANIFEST = "alerts.parquet", "pixels.parquet", "events.jsonl", "night.json"
 
 _VERSIONS = pa.struct([(name, pa.string()) for name in ("model", "state", "data", "software")])
@@ -74,28 +76,25 @@ def encode(night: LedgerNight) -> dict[str, bytes]:
     pixels = pa.table({"index": night.pixels.index, "alert": night.pixels.alert}, schema=_PIXEL_SCHEMA)
     contents = {ALERTS: _parquet(_alert_table(night.alerts)), PIXELS: _parquet(pixels)}
     contents[EVENTS] = b"".join(orjson.dumps(_event_row(e), option=orjson.OPT_APPEND_NEWLINE) for e in night.events)
-    manifest = {
-        "schema": SCHEMA_VERSION,
-        "night": night.night,
-        "alerts": len(night.alerts),
-        "pixels": len(night.pixels.index),
-        "events": len(night.events),
-        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
+    return {
+        **contents,
+        MANIFEST: _manifest(night, {n: hashlib.sha256(data).hexdigest() for n, data in contents.items()}),
     }
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return {**contents, MANIFEST: orjson.dumps(manifest, option=options)}
 
 
 def decode(contents: Mapping[str, bytes], where: str) -> LedgerNight:
     """The night of these files. Raises `LedgerError`, which names `where`, as `check` does."""
     manifest = check(contents, where)
     pixels = pq.read_table(pa.BufferReader(contents[PIXELS]))
-    return LedgerNight(
+    night = LedgerNight(
         night=date.fromisoformat(manifest["night"]),
         alerts=_alerts(pq.read_table(pa.BufferReader(contents[ALERTS]))),
         pixels=AlertPixels(_column(pixels, "index", np.int64), _column(pixels, "alert", np.int32)),
         events=decode_events(contents[EVENTS]),
     )
+    if _manifest(night, manifest["sha256"]) != contents[MANIFEST]:
+        raise LedgerError(f"{where}/{MANIFEST} doesn't describe its night", _RESTORE)
+    return night
 
 
 def decode_events(lines: bytes) -> tuple[AlertEvent, ...]:
@@ -111,6 +110,7 @@ def check(contents: Mapping[str, bytes], where: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = orjson.loads(contents[MANIFEST])
         version, hashes = int(manifest["schema"]), dict(manifest["sha256"])
+        date.fromisoformat(manifest["night"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise LedgerError(f"{where}/{MANIFEST} is damaged ({error})", _RESTORE) from error
     if version > SCHEMA_VERSION:
@@ -121,12 +121,21 @@ def check(contents: Mapping[str, bytes], where: str) -> dict[str, Any]:
     return manifest
 
 
-_RESTORE = "restore it from a backup, or run that night again"
+def _manifest(night: LedgerNight, sha256: Mapping[str, str]) -> bytes:
+    content = {
+        "schema": SCHEMA_VERSION,
+        "night": night.night,
+        "alerts": len(night.alerts),
+        "pixels": len(night.pixels.index),
+        "events": len(night.events),
+        "sha256": sha256,
+    }
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
 def _parquet(table: Any) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", version="2.6", store_schema=False, use_dictionary=False)
+    pq.write_table(table, sink, compression="zstd", version="2.6", use_dictionary=False)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
