@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from enggang.errors import CorruptState, FencedOut, StateLocked
+from enggang.errors import CorruptState, DiskFull, FencedOut, StateLocked
 from enggang.files import disk_errors, read_json, write_json
 
 Clock = Callable[[], float]
@@ -77,7 +77,7 @@ class Lease:
 
         Raises `FencedOut` where somebody has, `StateLocked` where another process stays in its own critical section.
         """
-        with _locked(self.folder, self.holder.seconds):
+        with locked(_lock(self.folder), self.holder.seconds):
             self.check()
             yield
 
@@ -85,7 +85,7 @@ class Lease:
         """Give the lease back; the next writer need not wait for it to expire."""
         self._stop.set()
         self._thread.join()
-        with _locked(self.folder, self.holder.seconds):
+        with locked(_lock(self.folder), self.holder.seconds):
             current = _read(self.folder)
             if current is not None and current.token == self.holder.token:
                 _beat(self.folder, _RELEASED)
@@ -93,7 +93,7 @@ class Lease:
     def _keep_alive(self) -> None:
         while not self._stop.wait(self.holder.seconds / 4):
             # A beat on a lease that was taken over this instant only lengthens the new holder's, so no lock is needed.
-            with suppress(FileNotFoundError, CorruptState):
+            with suppress(FileNotFoundError, CorruptState, DiskFull):
                 current = _read(self.folder)
                 if current is None or current.token != self.holder.token:
                     return
@@ -108,7 +108,7 @@ def acquire(folder: Path, owner: str, seconds: float, clock: Clock = boot_clock)
     Raises `StateLocked`, naming the holder, where the lease is live.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder, seconds):
+    with locked(_lock(folder), seconds):
         current = _read(folder)
         if current is not None:
             _refuse_live(folder, current, clock)
@@ -187,12 +187,17 @@ def _file(folder: Path) -> Path:
     return folder / "lease.json"
 
 
+def _lock(folder: Path) -> Path:
+    return folder / "lease.lock"
+
+
 def _ticks(clock: Clock) -> int:
     return max(int(clock() * _NANO), 1)
 
 
 def _beat(folder: Path, ticks: int) -> None:
-    os.utime(_file(folder), ns=(ticks, ticks))
+    with disk_errors(_file(folder)):
+        os.utime(_file(folder), ns=(ticks, ticks))
 
 
 def _read(folder: Path) -> Holder | None:
@@ -206,21 +211,24 @@ def _read(folder: Path) -> Holder | None:
 
 
 @contextmanager
-def _locked(folder: Path, patience: float) -> Iterator[None]:
-    """Hold the folder's `flock`, waiting up to `patience` seconds for it; the kernel frees it when a process dies."""
-    path = folder / "lease.lock"
+def locked(path: Path, patience: float, shared: bool = False) -> Iterator[None]:
+    """Hold the `flock` of a file, waiting up to `patience` seconds for it; the kernel frees it when a process dies.
+
+    Raises `StateLocked` where another process holds it for longer.
+    """
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with disk_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = boot_clock() + patience
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if boot_clock() > deadline:
                     raise StateLocked(
-                        f"another process has been changing {folder} for over {patience:.0f} s",
+                        f"another process has held {path} for over {patience:.0f} s",
                         "look whether it was stopped; continue or end it",
                     ) from None
                 time.sleep(0.01)

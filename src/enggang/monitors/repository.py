@@ -22,7 +22,8 @@ from enggang.errors import CorruptState, DiskFull, StateError
 from enggang.files import disk_errors, read_json, write_json
 
 BRANCH = "main"
-_MENDING = "run `enggang state scrub`, then repair from the backup"
+#: What to do about any damage.
+MENDING = "run `enggang state scrub`, then repair from the backup"
 _FULL = ("No space left on device", "Disk quota exceeded", "os error 28", "os error 122")
 
 # icechunk warns that a local disk is not safe for two committers; the lease sees to it that there is one.
@@ -62,7 +63,11 @@ class StatePaths:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """Digests of all metadata objects of one snapshot, by path in the repository, and the record of its commit."""
+    """Digests of all metadata objects of one snapshot, by path in the repository, and the record of its commit.
+
+    An empty digest: the object may not be compared now. No objects: the snapshot's pixels were given up, its record
+    in the history stays.
+    """
 
     snapshot: str
     parent: str
@@ -98,7 +103,7 @@ def open_repository(repo: Path) -> icechunk.Repository:
 
 
 def seal_snapshot(paths: StatePaths, repo: icechunk.Repository, snapshot: str) -> Seal:
-    """Write the seal of a snapshot; digests of objects that its parent has too are taken from the parent's seal."""
+    """Make and write the seal of a new snapshot; its parent's seal knows the objects that both have."""
     with store_errors(paths.repo):
         info = repo.lookup_snapshot(snapshot)
     parent = info.parent_id or ""
@@ -108,8 +113,12 @@ def seal_snapshot(paths: StatePaths, repo: icechunk.Repository, snapshot: str) -
     if not any(known.values()):
         names += known
     objects = {name: known.get(name) or file_digest(paths.repo / name) for name in sorted(names)}
-    seal = Seal(snapshot, parent, info.metadata, objects)
-    write_json(paths.seal(snapshot), seal.to_document())
+    return write_seal(paths, Seal(snapshot, parent, info.metadata, objects))
+
+
+def write_seal(paths: StatePaths, seal: Seal) -> Seal:
+    """Write a seal atomically."""
+    write_json(paths.seal(seal.snapshot), seal.to_document())
     return seal
 
 
@@ -121,20 +130,46 @@ def read_seal(paths: StatePaths, snapshot: str) -> Seal:
         digest = document.pop("sha256")
         seal = Seal(**document)
     except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeError) as error:
-        raise CorruptState(f"the seal {path} is missing or can't be read", _MENDING) from error
+        raise CorruptState(f"the seal {path} is missing or can't be read", MENDING) from error
     if digest != _digest_of(document):
-        raise CorruptState(f"the seal {path} was altered", _MENDING)
+        raise CorruptState(f"the seal {path} was altered", MENDING)
     return seal
 
 
 def verify_seal(paths: StatePaths, snapshot: str) -> Seal:
-    """Compare all metadata of a snapshot with its seal. Raises `CorruptState` naming the first damaged object."""
+    """Compare all metadata of a snapshot with its seal.
+
+    Raises `CorruptState` naming the first damaged object, `StateError` where the snapshot was given up.
+    """
     seal = read_seal(paths, snapshot)
+    if not seal.objects:
+        raise StateError(f"the pixels of commit {snapshot} were given up to free space", "choose a later commit")
     for name, digest in seal.objects.items():
         path = paths.repo / name
-        if not path.exists() or file_digest(path) != digest:
-            raise CorruptState(f"{path} is missing or was altered", _MENDING)
+        if not path.exists() or (digest and file_digest(path) != digest):
+            raise CorruptState(f"{path} is missing or was altered", MENDING)
     return seal
+
+
+def head_of(paths: StatePaths) -> str:
+    """The current snapshot, as the branch says. Raises `CorruptState` where the ref was altered."""
+    try:
+        snapshot = read_json(paths.ref)["snapshot"]
+    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise CorruptState(f"{paths.ref} is missing or can't be read", MENDING) from error
+    if not isinstance(snapshot, str) or not paths.seal(snapshot).exists():
+        raise CorruptState(f"{paths.ref} names a snapshot that was never sealed: {snapshot}", MENDING)
+    return snapshot
+
+
+def read_chain(paths: StatePaths, snapshot: str) -> list[Seal]:
+    """The seals from the first commit to `snapshot`, oldest first."""
+    chain = [read_seal(paths, snapshot)]
+    while paths.seal(chain[-1].parent).exists():
+        chain.append(read_seal(paths, chain[-1].parent))
+    if chain[-1].commit.get("kind") != "create":
+        raise CorruptState(f"the seal {paths.seal(chain[-1].parent)} is missing", MENDING)
+    return chain[::-1]
 
 
 def file_digest(path: Path) -> str:
@@ -171,14 +206,14 @@ def store_errors(place: Path | str) -> Iterator[None]:
     except icechunk.IcechunkError as error:
         raise _translated(place, str(error)) from error
     except (ValueError, RuntimeError, FileNotFoundError) as error:
-        raise CorruptState(f"{place} can't be decoded: {error}", _MENDING) from error
+        raise CorruptState(f"{place} can't be decoded: {error}", MENDING) from error
 
 
 def _translated(place: Path | str, text: str) -> StateError | DiskFull:
     if any(mark in text for mark in _FULL):
         return DiskFull(f"no space left while writing {place}", "free space and run the same command again")
     first = next((line.strip(" x|") for line in text.splitlines() if line.strip(" x|")), "unknown")
-    return CorruptState(f"{place} can't be read: {first}", _MENDING)
+    return CorruptState(f"{place} can't be read: {first}", MENDING)
 
 
 def _digest_of(body: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from enggang.files import remove_leftovers
 from enggang.monitors.history import Commit
 from enggang.monitors.lease import Clock, acquire, boot_clock
 from enggang.monitors.reader import StateReader
-from enggang.monitors.repository import BRANCH, StatePaths, open_repository, store_errors, verify_seal
+from enggang.monitors.repository import StatePaths, head_of, open_repository, store_errors, verify_seal
 from enggang.monitors.schema import StateIdentity
 from enggang.monitors.writer import Writer, read_log
 
@@ -49,8 +49,7 @@ class StateStore:
         `CorruptState` where the snapshot's metadata changed on disk or the snapshot is not there.
         """
         repo = open_repository(self.paths.repo)
-        with store_errors(self.paths.repo):
-            snapshot = at or repo.lookup_branch(BRANCH)
+        snapshot = at or head_of(self.paths)
         verify_seal(self.paths, snapshot)
         with store_errors(self.paths.repo):
             session = repo.readonly_session(snapshot_id=snapshot)

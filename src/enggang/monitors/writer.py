@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,20 @@ from enggang.monitors.repository import (
     BRANCH,
     StatePaths,
     create_repository,
+    head_of,
     make_durable,
     open_repository,
+    read_chain,
     seal_snapshot,
     store_errors,
     verify_seal,
 )
 from enggang.monitors.schema import ArraySpec, StateIdentity, specs_to_document
 from enggang.types import AnyArray
+
+#: Fastest to read and write of those compared in bench/state_io.py. The checksum comes last, so that a chunk can be
+#: checked undecoded.
+COMPRESSORS = (BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"), Crc32cCodec())
 
 
 class Transaction(StateReader):
@@ -87,8 +93,7 @@ class Transaction(StateReader):
                 chunks=spec.shape((edge, edge)),
                 dtype=spec.dtype,
                 fill_value=spec.fill,
-                # Measured in bench/state_io.py. The checksum comes last, so that a chunk can be checked undecoded.
-                compressors=[BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle"), Crc32cCodec()],
+                compressors=COMPRESSORS,
                 dimension_names=("k", "y", "x") if spec.layers else ("y", "x"),
                 attributes=attributes,
             )
@@ -124,16 +129,20 @@ class Writer:
             temporary = StatePaths(Path(tempfile.mkdtemp(prefix=".part-", dir=self.paths.folder)))
         try:
             commit = _build(temporary, identity, specs)
-            make_durable(temporary.folder)
-            with self.lease.critical():
-                shutil.rmtree(self.paths.seals, ignore_errors=True)  # of a creation that was killed right here
-                temporary.seals.rename(self.paths.seals)
-                temporary.repo.rename(self.paths.repo)
-            make_durable(self.paths.folder)
+            self.adopt(temporary)
         finally:
             shutil.rmtree(temporary.folder, ignore_errors=True)
-        self._log = [commit]
         return commit
+
+    def adopt(self, built: StatePaths) -> None:
+        """Make a complete state that lies on the same disk the state of this folder, which has none."""
+        make_durable(built.folder)
+        with self.lease.critical():
+            shutil.rmtree(self.paths.seals, ignore_errors=True)  # of an adoption that was killed right here
+            built.seals.rename(self.paths.seals)
+            built.repo.rename(self.paths.repo)
+        make_durable(self.paths.folder)
+        self._log = None
 
     def log(self) -> tuple[Commit, ...]:
         """All commits, oldest first. Read once: nobody else can commit while this writer holds the lease."""
@@ -183,6 +192,12 @@ class Writer:
         self._log = commits[: index + 1]
         return commits[index]
 
+    def require_idle(self) -> Commit:
+        """The current commit. Raises `StateError` amid a transaction."""
+        if self._busy:
+            raise StateError("a transaction is under way", "finish it first")
+        return self.log()[-1]
+
     def forget_log(self) -> None:
         """Read the log anew at the next call; for those who change history beside this writer, under its lease."""
         self._log = None
@@ -211,10 +226,10 @@ class Writer:
 
 def read_log(paths: StatePaths) -> list[Commit]:
     """All commits of a state, oldest first."""
-    repo = open_repository(paths.repo)
-    with store_errors(paths.repo):
-        infos = [i for i in repo.ancestry(branch=BRANCH) if i.parent_id is not None]
-    return [Commit.from_metadata(i.id, i.parent_id or "", i.metadata) for i in reversed(infos)]
+    if not paths.repo.is_dir():
+        raise StateError(f"there is no state at {paths.folder}", "build the monitor's baseline first")
+    chain = read_chain(paths, head_of(paths))
+    return [Commit.from_metadata(s.snapshot, s.parent, s.commit, readable=bool(s.objects)) for s in chain]
 
 
 def _build(paths: StatePaths, identity: StateIdentity, specs: Iterable[ArraySpec]) -> Commit:
@@ -232,8 +247,3 @@ def _build(paths: StatePaths, identity: StateIdentity, specs: Iterable[ArraySpec
         write_json(paths.head, {"snapshot": snapshot, "previous": root})
         repo.reset_branch(BRANCH, snapshot, from_snapshot_id=root)
     return Commit.from_metadata(snapshot, root, change.to_metadata())
-
-
-def readable(commits: Sequence[Commit]) -> list[Commit]:
-    """The commits whose pixels can still be read."""
-    return [c for c in commits if c.readable]
