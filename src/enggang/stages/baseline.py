@@ -1,0 +1,198 @@
+"""Fit the baseline of an AOI on its stable history: one commit, once for each monitor version."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from enggang.aoi import Aoi
+from enggang.cube import check_scene, observe_block
+from enggang.errors import BaselineMissing, SceneError
+from enggang.monitors.baseline import FitOptions, fit
+from enggang.monitors.history import Change
+from enggang.monitors.schema import BELIEF, UNIT_SCALE, ArraySpec, baseline_name, baseline_specs, pack
+from enggang.monitors.writer import Transaction, Writer
+from enggang.sources.base import failure_of
+from enggang.stages.channels import Channel, channels_of, specs_of
+from enggang.stages.job import Job
+from enggang.stages.pool import Window, map_blocks, windows_of
+from enggang.stages.progress import Progress
+from enggang.stages.shift import history_shifts
+from enggang.types import AnyArray, Failure, FloatArray, PixelStatus, Scene, day_number
+
+#: The stack of one fit stays below this many float32 values for each worker (256 MB).
+_STACK = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The history of one channel: its scenes, ascending, and their scene-wide shifts."""
+
+    channel: Channel
+    scenes: tuple[Scene, ...]
+    shifts: FloatArray
+
+    @property
+    def days(self) -> FloatArray:
+        """Days since 2014-12-31 of the scenes: (time) float32."""
+        return np.array([day_number(s.acquired.date()) for s in self.scenes], np.float32)
+
+
+class _BadScene(Exception):
+    """Carries a failing scene out of the blocks; the fit starts again without it."""
+
+    def __init__(self, scene: Scene, error: SceneError) -> None:
+        super().__init__(scene.id, error)
+        self.scene = scene
+        self.error = error
+
+    def __reduce__(self) -> tuple[type, tuple[Scene, SceneError]]:
+        return (_BadScene, (self.scene, self.error))
+
+
+def fit_baseline(job: Job, writer: Writer, scenes: Sequence[Scene], progress: Progress) -> list[Failure]:
+    """Fit and commit the baseline from the history `scenes`; returns the scenes left out.
+
+    Raises `BaselineMissing` where no channel has enough observations to fit anything.
+    """
+    failures: list[Failure] = []
+    usable = _checked(job, scenes, failures)
+    while True:
+        try:
+            _commit(job, writer, _series(job, usable), progress)
+            return failures
+        except _BadScene as bad:
+            failures.append(failure_of(bad.scene.id, bad.error))
+            usable = [(s, c) for s, c in usable if s.id != bad.scene.id]
+
+
+def _checked(job: Job, scenes: Sequence[Scene], failures: list[Failure]) -> list[tuple[Scene, tuple[Channel, ...]]]:
+    usable = []
+    for scene in sorted(scenes, key=lambda s: s.sort_key):
+        try:
+            channels = channels_of(scene, job.monitor)
+            if channels:
+                check_scene(scene, job.aoi.geobox, specs_of(channels))
+                usable.append((scene, channels))
+        except SceneError as error:
+            failures.append(failure_of(scene.id, error))
+    return usable
+
+
+def _series(job: Job, usable: Sequence[tuple[Scene, tuple[Channel, ...]]]) -> list[_Series]:
+    """Channels with enough scenes to fit, and their scenes."""
+    grouped: dict[Channel, list[Scene]] = defaultdict(list)
+    for scene, channels in usable:
+        for channel in channels:
+            grouped[channel].append(scene)
+    least = job.monitor.baseline.min_observations
+    found = []
+    for channel, scenes in sorted(grouped.items(), key=lambda item: item[0].key):
+        if len(scenes) >= least:
+            found.append(_Series(channel, tuple(scenes), _shifts(job, scenes, channel)))
+    if not found:
+        counts = ", ".join(f"{c.key}: {len(s)}" for c, s in sorted(grouped.items(), key=lambda i: i[0].key)) or "none"
+        raise BaselineMissing(
+            f"{job.aoi.id}: no channel has the {least} scenes before {job.aoi.properties.monitor_from} that a baseline "
+            f"needs ({counts})",
+            "give a longer history, move monitor_from, or lower baseline.min_observations",
+        )
+    return found
+
+
+def _shifts(job: Job, scenes: Sequence[Scene], channel: Channel) -> FloatArray:
+    try:
+        return history_shifts(job, scenes, channel)
+    except SceneError:
+        for scene in scenes:  # find out which one it was
+            _observe(scene, job.aoi.geobox, (channel,))
+        raise
+
+
+def _commit(job: Job, writer: Writer, series: Sequence[_Series], progress: Progress) -> None:
+    digest = hashlib.sha256()
+    for one in series:
+        digest.update(one.channel.key.encode())
+        for scene in one.scenes:
+            digest.update(scene.fingerprint.encode())
+    counts = {s.channel.key: len(s.scenes) for s in series}
+    windows = windows_of(job.identity.shape, job.settings.block)
+    task = partial(_fit_block, job.aoi, tuple(series), _options(job))
+    last = day_number(job.aoi.properties.monitor_from) - 1
+    change = Change("baseline", fingerprint=digest.hexdigest(), extra={"scenes": counts, "until": last})
+    with writer.transaction(change) as transaction, progress.step("baseline", len(windows)) as tick:
+        for one in series:
+            transaction.add_arrays(_specs(one.channel))
+
+        def save(window: Window, arrays: dict[str, AnyArray]) -> None:
+            _save(transaction, window, arrays)
+            tick()
+
+        map_blocks(job, task, windows, save)
+
+
+def _options(job: Job) -> FitOptions:
+    config = job.monitor.baseline
+    return FitOptions(config.robust_iterations, config.min_observations, job.engine.device, job.engine.compile)
+
+
+def _save(transaction: Transaction, window: Window, arrays: Mapping[str, AnyArray]) -> None:
+    for name, values in arrays.items():
+        transaction.write(name, window, values)
+
+
+def _specs(channel: Channel) -> tuple[ArraySpec, ...]:
+    return baseline_specs(channel.key, channel.model.size, UNIT_SCALE[channel.config.sensor])
+
+
+def _fit_block(aoi: Aoi, series: tuple[_Series, ...], options: FitOptions, window: Window) -> dict[str, AnyArray]:
+    """All packed arrays of one block: baselines, and the belief before the first scene."""
+    geobox = aoi.geobox[window]
+    shape = (int(geobox.shape[0]), int(geobox.shape[1]))
+    arrays: dict[str, AnyArray] = {}
+    known, forest = np.zeros(shape, bool), np.ones(shape, bool)
+    last_valid = np.zeros(shape, np.uint16)
+    for one in series:
+        specs = {spec.name: spec for spec in _specs(one.channel)}
+        fitted, seen = _fit_channel(one, geobox, options)
+        arrays |= {name: pack(spec, fitted[name.rsplit("/", 1)[1]]) for name, spec in specs.items()}
+        ready = arrays[baseline_name(one.channel.key, "sd")] > 0
+        known |= ready
+        least = one.channel.config.forest_min
+        if least is not None:
+            forest &= ~(ready & (fitted["coef"][0] < least))
+        np.maximum(last_valid, seen, out=last_valid)
+    status = np.where(known, np.where(forest, PixelStatus.FOREST, PixelStatus.NONFOREST), PixelStatus.UNKNOWN)
+    status = np.where(aoi.inside(geobox), status, PixelStatus.OUTSIDE).astype(np.uint8)
+    belief = {spec.name: np.full(shape, spec.fill, spec.dtype) for spec in BELIEF}
+    return {**belief, **arrays, "status": status, "last_valid": last_valid}
+
+
+def _fit_channel(one: _Series, geobox: GeoBox, options: FitOptions) -> tuple[dict[str, AnyArray], AnyArray]:
+    """coef, sd and n of one channel on a block, and the day of the last valid observation; strip by strip."""
+    basis = one.channel.model.basis(one.days)
+    rows, columns = (int(n) for n in geobox.shape)
+    strip = max(1, min(rows, _STACK // (len(one.scenes) * columns)))
+    parts: list[tuple[AnyArray, AnyArray, AnyArray, AnyArray]] = []
+    for top in range(0, rows, strip):
+        part = geobox[top : min(top + strip, rows), 0:columns]
+        stack = np.stack([_observe(s, part, (one.channel,)) for s in one.scenes])
+        stack -= one.shifts[:, None, None]
+        found = fit(stack, basis, options)
+        seen = np.where(np.isfinite(stack), one.days[:, None, None], 0).max(axis=0).astype(np.uint16)
+        parts.append((found.coef, found.sd, found.n, seen))
+    coef, sd, n, last = (np.concatenate(arrays, axis=-2) for arrays in zip(*parts, strict=True))
+    return {"coef": coef, "sd": sd, "n": n}, last
+
+
+def _observe(scene: Scene, geobox: GeoBox, channels: tuple[Channel]) -> FloatArray:
+    try:
+        return observe_block(scene, geobox, specs_of(channels))[channels[0].spec.measure]
+    except SceneError as error:
+        raise _BadScene(scene, error) from error
