@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import rasterio
 import rasterio.shutil
@@ -20,7 +21,7 @@ from rio_cogeo.cogeo import cog_validate
 from enggang.errors import PublishError
 from enggang.files import write_atomic
 from enggang.publish.colours import Classes, palette
-from enggang.publish.gdal_faults import gdal_faults
+from enggang.publish.gdal_faults import gdal_faults, write_fault
 from enggang.publish.layers import Layer
 from enggang.types import AnyArray
 
@@ -48,10 +49,10 @@ def write_cog(
     def write(temporary: Path) -> None:
         strips = temporary.with_name(f"blocks-{temporary.name}")
         with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_PAM_ENABLED="NO"), gdal_faults(path):
-            _write_blocks(strips, layer, geobox, _ahead(windows(geobox, block), read), tags)
+            sums = _write_blocks(strips, layer, geobox, _ahead(windows(geobox, block), read), tags)
             rasterio.shutil.copy(strips, temporary, driver="COG", **_cog_options(layer))
             strips.unlink()
-            _verify(temporary)
+            _verify(temporary, sums)
 
     return write_atomic(path, write)
 
@@ -81,7 +82,9 @@ def _ahead(
 
 def _write_blocks(
     path: Path, layer: Layer, geobox: GeoBox, blocks: Iterator[tuple[Block, AnyArray]], tags: Mapping[str, str]
-) -> None:
+) -> dict[Window, int]:
+    """Write the blocks to a plain GeoTIFF; the CRC-32 of each."""
+    sums: dict[Window, int] = {}
     with rasterio.open(path, "w", **_profile(layer, geobox)) as target:
         _describe(target, layer, tags)
         for (rows, columns), values in blocks:
@@ -91,7 +94,10 @@ def _write_blocks(
                     f"layer {layer.name}: a block is {values.dtype} {values.shape}, not {layer.dtype} {expected}",
                     "correct the layer's derive function",
                 )
-            target.write(values, 1, window=Window.from_slices(rows, columns))
+            window = Window.from_slices(rows, columns)
+            sums[window] = crc32(values.tobytes())
+            target.write(values, 1, window=window)
+    return sums
 
 
 def _profile(layer: Layer, geobox: GeoBox) -> dict[str, Any]:
@@ -138,11 +144,12 @@ def _cog_options(layer: Layer) -> dict[str, str]:
     }
 
 
-def _verify(path: Path) -> None:
-    """A file that can't be read back is not published: GDAL may lose a failed write of its last blocks."""
+def _verify(path: Path, sums: Mapping[Window, int]) -> None:
+    """Every block must read back as it was given: GDAL may lose a failed write and leave a sparse tile instead."""
     valid, errors, warnings = cog_validate(path, strict=True, quiet=True)
     if not valid:
-        raise PublishError(f"{path.name} is no valid COG: {'; '.join((*errors, *warnings))}", "report this as a fault")
+        raise write_fault(path, "; ".join((*errors, *warnings)))
     with rasterio.open(path) as source:
-        for _, window in source.block_windows(1):
-            source.read(1, window=window)
+        for window, expected in sums.items():
+            if crc32(source.read(1, window=window).tobytes()) != expected:
+                raise write_fault(path, f"the block at row {window.row_off}, column {window.col_off} was lost")

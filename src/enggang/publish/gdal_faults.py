@@ -1,40 +1,47 @@
-"""What GDAL's drivers say when a write fails, told in the project's errors."""
+"""What GDAL says when the write of a raster fails, told in the project's errors."""
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
+import errno
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+# rasterio.shutil.copy lets GDAL's own errors through, which have no public name.
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
-from enggang.errors import DiskFull, PublishError
+from enggang.errors import DiskFull, EnggangError, PublishError
 
-_FAULTS = (RasterioError, DataSourceError, DataLayerError, FeatureError, GeometryError, sqlite3.Error)
-_FULL_TEXTS = ("No space left", "disk is full", "File too large", "Disk quota", "disk I/O error")
-_NEARLY_NOTHING = 1 << 20
+_FAULTS = (RasterioError, CPLE_BaseError)
+_FULL_TEXTS = ("No space left", "File too large", "Disk quota")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PROBE_BYTES = 16 << 20
 
 
 @contextmanager
 def gdal_faults(path: Path) -> Iterator[None]:
-    """Turn errors of rasterio, pyogrio and SQLite below into `DiskFull` or `PublishError` that name `path`.
-
-    GDAL seldom passes on errno: where its text doesn't say it, a disk with less than 1 MiB free counts as full.
-    """
+    """Turn errors of rasterio below into `DiskFull` or `PublishError` that name `path`."""
     try:
         yield
     except _FAULTS as error:
-        if any(text in str(error) for text in _FULL_TEXTS) or _free(path) < _NEARLY_NOTHING:
-            raise DiskFull(
-                f"no space left while writing {path}", "free space and run the same command again"
-            ) from error
-        raise PublishError(
-            f"{path.name} can't be written ({error})", "see the cause, then run the night again"
-        ) from error
+        raise write_fault(path, str(error)) from error
 
 
-def _free(path: Path) -> int:
-    return shutil.disk_usage(next(p for p in path.resolve().parents if p.exists())).free
+def write_fault(path: Path, reason: str) -> EnggangError:
+    """The error for a write that GDAL failed: it seldom passes on errno, so the disk itself is asked."""
+    if any(text in reason for text in _FULL_TEXTS) or _is_full(path.parent):
+        return DiskFull(f"no space left while writing {path}", "free space and run the same command again")
+    return PublishError(f"{path.name} can't be written ({reason})", "see the cause, then run the night again")
+
+
+def _is_full(folder: Path) -> bool:
+    """True where a file of 16 MiB finds no room, be it for the disk, a quota or a limit of the process."""
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        try:
+            os.posix_fallocate(probe.fileno(), 0, _PROBE_BYTES)
+        except OSError as error:
+            return error.errno in _FULL
+    return False

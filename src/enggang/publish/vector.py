@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,32 +16,35 @@ import geopandas as gpd
 import pandas as pd
 import pyarrow as pa
 import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from shapely.geometry import MultiPolygon, Polygon
 
 from enggang.alerts.fields import FIELDS, Field, FieldType
-from enggang.alerts.geojson import write_geojson
+from enggang.alerts.geojson import feature_collection
 from enggang.alerts.records import Alert
-from enggang.files import write_atomic
-from enggang.publish.gdal_faults import gdal_faults
+from enggang.errors import PublishError
+from enggang.files import write_bytes
 
-_LAYER = "alerts"
+_WRITING: Mapping[str, str] = MappingProxyType(
+    {"layer": "alerts", "geometry_name": "geometry", "geometry_type": "MultiPolygon", "crs": "EPSG:4326"}
+)
 _ARROW: Mapping[FieldType, pa.DataType] = MappingProxyType(
     {"string": pa.string(), "date": pa.date32(), "float64": pa.float64(), "int32": pa.int32()}
 )
-#: GDAL takes the time that it stamps into a GeoPackage from a setting of the whole process.
 _STAMP = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class VectorFormat:
-    """One file format of alerts: `write(path, alerts, at)` writes `path` atomically; `at` is the night's nominal UTC
-    time, the only time that may enter a file."""
+    """One file format of alerts. `encode(alerts, at)` gives the file's bytes; `at` is the night's nominal UTC time, the
+    only time that may enter a file. Files are made in memory: on a full disk GDAL leaves an index out in silence.
+    """
 
     name: str
     title: str
     suffix: str
     media_type: str
-    write: Callable[[Path, Sequence[Alert], datetime], Path]
+    encode: Callable[[Sequence[Alert], datetime], bytes]
 
 
 def alert_frame(alerts: Sequence[Alert]) -> gpd.GeoDataFrame:
@@ -58,58 +63,59 @@ def _multi(geometry: Polygon | MultiPolygon) -> MultiPolygon:
     return geometry if isinstance(geometry, MultiPolygon) else MultiPolygon([geometry])
 
 
-def _write_geojson(path: Path, alerts: Sequence[Alert], at: datetime) -> Path:
-    return write_geojson(path, alerts)
+def _geojson(alerts: Sequence[Alert], at: datetime) -> bytes:
+    return feature_collection(alerts)
 
 
-def _write_parquet(path: Path, alerts: Sequence[Alert], at: datetime) -> Path:
-    def write(temporary: Path) -> None:
-        alert_frame(alerts).to_parquet(temporary, index=False, compression="zstd", write_covering_bbox=True)
+def _geoparquet(alerts: Sequence[Alert], at: datetime) -> bytes:
+    stream = io.BytesIO()
+    alert_frame(alerts).to_parquet(stream, index=False, compression="zstd", write_covering_bbox=True)
+    return stream.getvalue()
 
-    return write_atomic(path, write)
+
+def _by_gdal(driver: str, **options: str) -> Callable[[Sequence[Alert], datetime], bytes]:
+    def encode(alerts: Sequence[Alert], at: datetime) -> bytes:
+        table = pa.table(alert_frame(alerts).to_arrow(index=False, geometry_encoding="WKB"))
+        stream = io.BytesIO()
+        try:
+            with _stamped(at):
+                pyogrio.write_arrow(table, stream, driver=driver, layer_options=options, **_WRITING)
+        except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
+            raise PublishError(
+                f"alerts can't be written as {driver} ({error})", "see the cause, then run again"
+            ) from error
+        return stream.getvalue()
+
+    return encode
 
 
-def _gdal_writer(driver: str, **options: str) -> Callable[[Path, Sequence[Alert], datetime], Path]:
-    def write_file(path: Path, alerts: Sequence[Alert], at: datetime) -> Path:
-        def write(temporary: Path) -> None:
-            table = pa.table(alert_frame(alerts).to_arrow(index=False, geometry_encoding="WKB"))
-            pyogrio.write_arrow(
-                table,
-                temporary,
-                layer=_LAYER,
-                driver=driver,
-                geometry_name="geometry",
-                geometry_type="MultiPolygon",
-                crs="EPSG:4326",
-                layer_options=options,
-            )
-
-        with _STAMP, gdal_faults(path):
-            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{at:%Y-%m-%dT%H:%M:%S}.000Z"})
-            try:
-                return write_atomic(path, write)
-            finally:
-                pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-
-    return write_file
+@contextmanager
+def _stamped(at: datetime) -> Iterator[None]:
+    """Let GDAL stamp `at`; it takes the time for a GeoPackage from a setting of the whole process."""
+    with _STAMP:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000Z"})
+        try:
+            yield
+        finally:
+            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 _TABLE = (
-    VectorFormat("geojson", "GeoJSON (RFC 7946)", ".geojson", "application/geo+json", _write_geojson),
+    VectorFormat("geojson", "GeoJSON (RFC 7946)", ".geojson", "application/geo+json", _geojson),
     VectorFormat(
         "gpkg",
         "GeoPackage",
         ".gpkg",
         "application/geopackage+sqlite3",
-        _gdal_writer("GPKG", IDENTIFIER="Enggang alerts", DESCRIPTION="Forest alerts / Peringatan hutan"),
+        _by_gdal("GPKG", IDENTIFIER="Enggang alerts", DESCRIPTION="Forest alerts / Peringatan hutan"),
     ),
-    VectorFormat("geoparquet", "GeoParquet", ".parquet", "application/vnd.apache.parquet", _write_parquet),
+    VectorFormat("geoparquet", "GeoParquet", ".parquet", "application/vnd.apache.parquet", _geoparquet),
     VectorFormat(
         "flatgeobuf",
         "FlatGeobuf",
         ".fgb",
         "application/vnd.flatgeobuf",
-        _gdal_writer("FlatGeobuf", SPATIAL_INDEX="YES"),
+        _by_gdal("FlatGeobuf", SPATIAL_INDEX="YES"),
     ),
 )
 
@@ -123,4 +129,7 @@ def write_alerts(folder: Path, alerts: Sequence[Alert], at: datetime) -> dict[st
     Equal alerts and `at` give equal bytes. Raises `DiskFull` or `PublishError`.
     """
     ordered = sorted(alerts, key=lambda alert: alert.id)
-    return {entry.name: entry.write(folder / f"alerts{entry.suffix}", ordered, at) for entry in VECTOR_FORMATS.values()}
+    return {
+        entry.name: write_bytes(folder / f"alerts{entry.suffix}", entry.encode(ordered, at))
+        for entry in VECTOR_FORMATS.values()
+    }
