@@ -15,9 +15,11 @@ from odc.geo.geobox import GeoBox
 
 from enggang.errors import CorruptState, NewerSchema, StateError
 from enggang.monitors.history import Change, Commit, as_of, before_scene, state_version
+from enggang.monitors.migrate import migrate
 from enggang.monitors.reader import content_digest
 from enggang.monitors.schema import BELIEF, SCHEMA_VERSION, StateIdentity, baseline_name, baseline_specs, pack
 from enggang.monitors.state import StateStore
+from enggang.monitors.writer import Transaction
 
 GRID = GeoBox((150, 130), Affine(10, 0, 500_000, 0, -10, 0), "EPSG:32750")
 IDENTITY = StateIdentity("demo", "forest-1", "d" * 64, GRID, 64)
@@ -231,6 +233,36 @@ def test_state_of_a_newer_release_is_refused_with_a_remedy(tmp_path: Path) -> No
         store.reader()
     with pytest.raises(CorruptState, match="identity"):
         StateIdentity.from_document({"schema_version": 1})
+
+
+def test_migration_is_one_commit_a_version_and_resumes_where_it_was_cut_off(store: StateStore) -> None:
+    paint(store, scene(1), 7)
+
+    def widen(tx: Transaction) -> None:
+        for window in tx.blocks():
+            tx.write("observations", window, np.full_like(tx.read("observations", window), 1))
+
+    def fail(tx: Transaction) -> None:
+        widen(tx)
+        raise KeyboardInterrupt
+
+    first, last = SCHEMA_VERSION, SCHEMA_VERSION + 2
+    with pytest.MonkeyPatch.context() as later_release, store.writer("test", 90) as writer:
+        later_release.setattr("enggang.monitors.schema.SCHEMA_VERSION", last)
+        later_release.setattr("enggang.monitors.writer.SCHEMA_VERSION", last)
+        with pytest.raises(StateError, match="migrate it first"), writer.transaction(scene(2)):
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            migrate(writer, {first: widen, first + 1: fail}, last)
+        assert store.identity().schema_version == first + 1
+        assert [c.kind for c in migrate(writer, {first: fail, first + 1: widen}, last)] == ["migration"]
+        assert store.identity().schema_version == last
+        assert migrate(writer, {}, last) == []
+        with writer.transaction(scene(2)) as tx:
+            assert (tx.read("last_valid", (slice(0, 9), slice(0, 9))) == 7).all()
+        with pytest.raises(StateError, match=f"no migration from schema {last}"):
+            migrate(writer, {}, last + 1)
+    assert [c.kind for c in store.log()] == ["create", "scene", "migration", "migration", "scene"]
 
 
 def test_creation_happens_once_and_missing_state_says_what_to_do(store: StateStore, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from enggang.errors import CorruptState, StateError
-from enggang.files import disk_errors, write_bytes, write_json
+from enggang.files import disk_errors, write_bytes
 from enggang.monitors.lease import locked
 from enggang.monitors.repository import (
     MENDING,
@@ -20,6 +20,7 @@ from enggang.monitors.repository import (
     make_durable,
     read_chain,
     read_seal,
+    write_head,
     write_seal,
 )
 from enggang.monitors.scrub import PARTIAL, Damage, Kind, chunk_is_whole, current_snapshot, read_seals, scrub
@@ -56,7 +57,7 @@ def backup(folder: Path, target: Path, patience: float = 60.0) -> Copied:
         for seal in chain:
             size += _copy_checked(source.seal(seal.snapshot), copy.seal(seal.snapshot), "")
         make_durable(target)
-        write_json(copy.head, {"snapshot": head, "previous": chain[-1].parent})
+        write_head(copy, head, chain[-1].parent)
         write_bytes(copy.ref, _ref(head))
         make_durable(target)
     return Copied(count + len(digests), size, head)
@@ -124,7 +125,7 @@ def _mend_ref(paths: StatePaths, kept: StatePaths, damage: Damage) -> None:
 def _mend_head(paths: StatePaths, kept: StatePaths, damage: Damage) -> None:
     del kept, damage
     head = head_of(paths)
-    write_json(paths.head, {"snapshot": head, "previous": read_seal(paths, head).parent})
+    write_head(paths, head, read_seal(paths, head).parent)
 
 
 _MEND: dict[Kind, Callable[[StatePaths, StatePaths, Damage], None]] = {
@@ -140,15 +141,15 @@ _MEND: dict[Kind, Callable[[StatePaths, StatePaths, Damage], None]] = {
 
 
 def _missing_chunks(paths: StatePaths, kept: StatePaths) -> list[str]:
-    here = {p.name for p in (paths.repo / "chunks").iterdir()}
-    return [f"repo/chunks/{p.name}" for p in (kept.repo / "chunks").iterdir() if p.name not in here]
+    here = {p.name for p in (paths.repo / "chunks").glob("*")}
+    return [f"repo/chunks/{p.name}" for p in (kept.repo / "chunks").glob("*") if p.name not in here]
 
 
 def _copy_chunks(source: Path, target: Path) -> tuple[int, int]:
     target.mkdir(parents=True, exist_ok=True)
     have = {p.name: p.stat().st_size for p in target.iterdir()}
     count = size = 0
-    for path in sorted(source.iterdir()):
+    for path in sorted(source.glob("*")):
         if PARTIAL.search(path.name) or have.get(path.name) == path.stat().st_size:
             continue
         data = path.read_bytes()

@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 from enggang.errors import StateError
-from enggang.monitors.repository import store_errors
+from enggang.monitors.repository import StatePaths, head_of, open_repository, store_errors, verify_seal
 from enggang.monitors.schema import ArraySpec, StateIdentity, specs_from_document, unpack
 from enggang.types import AnyArray
 
@@ -89,6 +89,16 @@ class StateReader:
             self.spec(name)
             array = self._arrays.setdefault(name, cast("ZarrArray", self._group[name]))
         return array
+
+
+def open_reader(paths: StatePaths, at: str | None = None) -> StateReader:
+    """A reader of the current snapshot or the one named; see `StateStore.reader`."""
+    repo = open_repository(paths.repo)
+    snapshot = at or head_of(paths)
+    verify_seal(paths, snapshot)
+    with store_errors(paths.repo):
+        session = repo.readonly_session(snapshot_id=snapshot)
+    return StateReader(session, str(paths.folder))
 
 
 def content_digest(reader: StateReader) -> str:

@@ -151,6 +151,25 @@ def verify_seal(paths: StatePaths, snapshot: str) -> Seal:
     return seal
 
 
+def write_head(paths: StatePaths, snapshot: str, previous: str) -> None:
+    """Write the second record of which snapshot is current, and which was before it."""
+    body = {"snapshot": snapshot, "previous": previous}
+    write_json(paths.head, {**body, "sha256": _digest_of(body)})
+
+
+def read_head(paths: StatePaths) -> tuple[str, str]:
+    """(snapshot, previous) of the second record. Raises `CorruptState` where it is missing or was altered."""
+    try:
+        document = read_json(paths.head)
+        digest = document.pop("sha256")
+        pair = (str(document["snapshot"]), str(document["previous"]))
+    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptState(f"{paths.head} is missing or can't be read", MENDING) from error
+    if digest != _digest_of(document):
+        raise CorruptState(f"{paths.head} was altered", MENDING)
+    return pair
+
+
 def head_of(paths: StatePaths) -> str:
     """The current snapshot, as the branch says. Raises `CorruptState` where the ref was altered."""
     try:

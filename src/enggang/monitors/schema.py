@@ -85,7 +85,8 @@ def pack(spec: ArraySpec, values: AnyArray) -> AnyArray:
     if not spec.scaled:
         return np.clip(values, low, high).astype(spec.dtype, copy=False)
     low, high = low + (spec.fill == low), high - (spec.fill == high)
-    scaled: FloatArray = np.asarray(values, dtype=np.float32) / np.float32(spec.scale)
+    with np.errstate(over="ignore"):  # what overflows saturates
+        scaled: FloatArray = np.asarray(values, dtype=np.float32) / np.float32(spec.scale)
     missing = np.isnan(scaled)
     np.clip(scaled, low, high, out=scaled)
     np.rint(scaled, out=scaled)

@@ -12,12 +12,10 @@ from typing import Literal
 
 import google_crc32c
 import icechunk
-import orjson
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from enggang.errors import CorruptState, StateError
-from enggang.files import read_json
 from enggang.monitors.history import Commit
 from enggang.monitors.repository import (
     Seal,
@@ -26,6 +24,7 @@ from enggang.monitors.repository import (
     head_of,
     open_repository,
     read_chain,
+    read_head,
     read_seal,
     store_errors,
 )
@@ -92,18 +91,7 @@ def current_snapshot(paths: StatePaths) -> str:
     """The current snapshot, by the branch, else by the second record. Raises `CorruptState` where both are damaged."""
     with suppress(CorruptState):
         return head_of(paths)
-    return _read_head(paths)[0]
-
-
-def _read_head(paths: StatePaths) -> tuple[str, str]:
-    try:
-        document = read_json(paths.head)
-        pair = (document["snapshot"], document["previous"])
-    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise CorruptState(f"{paths.head} is missing or can't be read", "repair from the backup") from error
-    if set(document) != {"snapshot", "previous"} or not paths.seal(pair[0]).exists():
-        raise CorruptState(f"{paths.head} was altered", "repair from the backup")
-    return pair
+    return read_head(paths)[0]
 
 
 def read_seals(paths: StatePaths) -> tuple[list[Seal], list[Damage]]:
@@ -128,7 +116,7 @@ def _check_pointers(paths: StatePaths) -> list[Damage]:
     damages = []
     head: tuple[str, str] | None = None
     try:
-        head = _read_head(paths)
+        head = read_head(paths)
     except CorruptState as error:
         damages.append(Damage("head", _relative(paths, paths.head), "the current commit", error.what))
     try:

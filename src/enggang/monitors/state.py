@@ -13,8 +13,8 @@ from pathlib import Path
 from enggang.files import remove_leftovers
 from enggang.monitors.history import Commit
 from enggang.monitors.lease import Clock, acquire, boot_clock
-from enggang.monitors.reader import StateReader
-from enggang.monitors.repository import StatePaths, head_of, open_repository, store_errors, verify_seal
+from enggang.monitors.reader import StateReader, open_reader
+from enggang.monitors.repository import StatePaths
 from enggang.monitors.schema import StateIdentity
 from enggang.monitors.writer import Writer, read_log
 
@@ -48,12 +48,7 @@ class StateStore:
         The reader keeps seeing that snapshot. Raises `StateError` where there is no state, `NewerSchema`, and
         `CorruptState` where the snapshot's metadata changed on disk or the snapshot is not there.
         """
-        repo = open_repository(self.paths.repo)
-        snapshot = at or head_of(self.paths)
-        verify_seal(self.paths, snapshot)
-        with store_errors(self.paths.repo):
-            session = repo.readonly_session(snapshot_id=snapshot)
-        return StateReader(session, str(self.folder))
+        return open_reader(self.paths, at)
 
     @contextmanager
     def writer(self, owner: str, lease_seconds: float, clock: Clock = boot_clock) -> Iterator[Writer]:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from enggang.errors import StateError
-from enggang.files import write_json
 from enggang.monitors.history import Change, Commit, require_next
 from enggang.monitors.lease import Lease
-from enggang.monitors.reader import ARRAYS, IDENTITY, REVISION, StateReader, Window
+from enggang.monitors.reader import ARRAYS, IDENTITY, REVISION, StateReader, Window, open_reader
 from enggang.monitors.repository import (
     BRANCH,
     StatePaths,
@@ -30,8 +30,9 @@ from enggang.monitors.repository import (
     seal_snapshot,
     store_errors,
     verify_seal,
+    write_head,
 )
-from enggang.monitors.schema import ArraySpec, StateIdentity, specs_to_document
+from enggang.monitors.schema import SCHEMA_VERSION, ArraySpec, StateIdentity, specs_to_document
 from enggang.types import AnyArray
 
 #: Fastest to read and write of those compared in bench/state_io.py. The checksum comes last, so that a chunk can be
@@ -81,6 +82,12 @@ class Transaction(StateReader):
         self._specs = dict(sorted(self._specs.items()))
         with store_errors(self._place):
             self._group.attrs[ARRAYS] = specs_to_document(self._specs.values())
+
+    def set_schema(self, version: int) -> None:
+        """Say which schema the state has after this commit; for migrations alone."""
+        self.identity = replace(self.identity, schema_version=version)
+        with store_errors(self._place):
+            self._group.attrs[IDENTITY] = self.identity.to_document()
 
     def _create_array(self, spec: ArraySpec) -> None:
         edge = self.identity.block
@@ -144,6 +151,10 @@ class Writer:
         make_durable(self.paths.folder)
         self._log = None
 
+    def identity(self) -> StateIdentity:
+        """Whose state it is, as of now."""
+        return open_reader(self.paths).identity
+
     def log(self) -> tuple[Commit, ...]:
         """All commits, oldest first. Read once: nobody else can commit while this writer holds the lease."""
         if self._log is None:
@@ -169,6 +180,8 @@ class Writer:
             with store_errors(self.paths.repo):
                 session = repo.writable_session(BRANCH)
             transaction = Transaction(session, str(self.paths.folder))
+            if change.kind != "migration" and transaction.identity.schema_version != SCHEMA_VERSION:
+                raise StateError(f"the state has schema {transaction.identity.schema_version}", "migrate it first")
             yield transaction
             transaction.commit = self._publish(repo, session, change)
         finally:
@@ -219,7 +232,7 @@ class Writer:
     def _move(self, repo: icechunk.Repository, parent: str, snapshot: str) -> None:
         make_durable(self.paths.folder)
         with self.lease.critical(), store_errors(self.paths.repo):
-            write_json(self.paths.head, {"snapshot": snapshot, "previous": parent})
+            write_head(self.paths, snapshot, parent)
             repo.reset_branch(BRANCH, snapshot, from_snapshot_id=parent)
         make_durable(self.paths.folder)
 
@@ -244,6 +257,6 @@ def _build(paths: StatePaths, identity: StateIdentity, specs: Iterable[ArraySpec
     with store_errors(paths.repo):
         snapshot = session.flush(change.message, change.to_metadata())
         seal_snapshot(paths, repo, snapshot)
-        write_json(paths.head, {"snapshot": snapshot, "previous": root})
+        write_head(paths, snapshot, root)
         repo.reset_branch(BRANCH, snapshot, from_snapshot_id=root)
     return Commit.from_metadata(snapshot, root, change.to_metadata())
