@@ -25,6 +25,7 @@ TOLERANCE = 1e-3
 PIECE = 512
 #: A file finer than the grid by this factor is averaged.
 _SHRINK = 1.5
+_MAX_ZOOM = 64
 
 
 def offset_on(source: GeoBox, geobox: GeoBox) -> tuple[int, int] | None:
@@ -39,6 +40,47 @@ def offset_on(source: GeoBox, geobox: GeoBox) -> tuple[int, int] | None:
     if max(abs(relative.f - row), abs(relative.c - col)) > TOLERANCE:
         return None
     return row, col
+
+
+@dataclass(frozen=True, slots=True)
+class Zoom:
+    """A block in whole pixels of a file that is `factor` times coarser, with one pixel around for interpolation.
+
+    `offset` and `shape` place the file in that coarse block as `offset_on` does; `cut` is the wanted part of it once
+    it is enlarged, without the pixels around.
+    """
+
+    factor: int
+    offset: tuple[int, int]
+    shape: tuple[int, int]
+    cut: tuple[slice, slice]
+
+
+def zoom_on(source: GeoBox, geobox: GeoBox) -> Zoom | None:
+    """How a block lies on a coarser file whose pixels are each n × n pixels of the lattice; None where they aren't."""
+    if source.crs != geobox.crs:
+        return None
+    relative = ~geobox.transform * source.transform
+    factor = round(relative.a)
+    reach = max(source.shape)
+    skew = max(abs(relative.a - factor), abs(relative.e - factor), abs(relative.b), abs(relative.d))
+    if not 2 <= factor <= _MAX_ZOOM or skew * reach > TOLERANCE:
+        return None
+    row, col = round(relative.f), round(relative.c)
+    if max(abs(relative.f - row), abs(relative.c - col)) > TOLERANCE:
+        return None
+    (top, height, rows), (left, width, cols) = (
+        _span(start, int(size), factor) for start, size in ((row, geobox.shape[0]), (col, geobox.shape[1]))
+    )
+    return Zoom(factor, (top, left), (height, width), (rows, cols))
+
+
+def _span(start: int, size: int, factor: int) -> tuple[int, int, slice]:
+    """One axis of a zoom: (file's first pixel in the coarse block, pixels of the coarse block, part wanted)."""
+    first = -start // factor
+    last = -(-(size - start) // factor)
+    skipped = -start - first * factor
+    return 1 - first, last - first + 2, slice(skipped, skipped + size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,16 +26,16 @@ class Index:
 
 
 def normalised_difference(first: FloatArray, second: FloatArray) -> FloatArray:
-    """(a − b) / (a + b): (y, x) float32, unitless, −1 to 1; NaN where the sum isn't positive or a value is below 0.
+    """(a − b) / (a + b): (y, x) float32, unitless, −1 to 1; NaN where a value is below 0 or both are 0.
 
     Reflectances below 0 (dark pixels after atmospheric correction) would give differences beyond ±1. Overwrites both.
     """
+    below = np.minimum(first, second) < 0
     total = first + second
-    np.subtract(first, second, out=first)
+    np.subtract(first, second, out=second)
     with np.errstate(divide="ignore", invalid="ignore"):
-        np.divide(first, total, out=first)
-    np.abs(first, out=second)
-    np.copyto(first, np.nan, where=~((total > 0) & (second <= 1)))
+        np.divide(second, total, out=first)
+    np.copyto(first, np.nan, where=below)
     return first
 
 

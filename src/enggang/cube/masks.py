@@ -16,9 +16,9 @@ def clear_classes(classes: AnyArray, rule: MaskRule) -> BoolArray:
     `classes`: (y, x) uint8. Every class that isn't in `rule.scl_valid` grows by `rule.dilate` pixels (a square);
     what lies outside the file is not clear, but doesn't grow: nothing is known of it.
     """
-    table = np.ones(256, dtype=bool)
-    table[list(rule.scl_valid)] = False
-    bad = table[classes]
+    bad = np.ones(classes.shape, dtype=bool)
+    for valid in rule.scl_valid:
+        bad &= classes != valid
     if rule.dilate == 0:
         return ~bad
     edge = rule.dilate

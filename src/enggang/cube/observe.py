@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from enggang.cube.assets import asset_of, gdal_settings
 from enggang.cube.backscatter import to_decibel
 from enggang.cube.indices import INDICES
 from enggang.cube.masks import clear_blue, clear_classes
-from enggang.cube.reader import asset_of, read_classes, read_values
+from enggang.cube.reader import Band, read_band, read_classes
 from enggang.errors import ConfigError
 from enggang.types import BoolArray, FloatArray, MaskRule, ObservationSpec, Scene
 
 _SCL = "scl"
 _BLUE = "blue"
+_STRIP_PIXELS = 64 * 1024
 
 
 def observe_block(scene: Scene, geobox: GeoBox, specs: Sequence[ObservationSpec]) -> dict[str, FloatArray]:
@@ -26,7 +28,8 @@ def observe_block(scene: Scene, geobox: GeoBox, specs: Sequence[ObservationSpec]
     Raises `MissingBand`, `CorruptAsset`, `OversizedAsset`, `GridMismatch` (all `SceneError`), or `SourceUnavailable`.
     """
     block = _Block(scene, geobox)
-    return {spec.measure: block.observe(spec) for spec in specs}
+    with gdal_settings():
+        return {spec.measure: block.observe(spec) for spec in specs}
 
 
 def bands_of(scene: Scene, spec: ObservationSpec) -> tuple[str, ...]:
@@ -54,44 +57,56 @@ class _Block:
     def __init__(self, scene: Scene, geobox: GeoBox) -> None:
         self.scene = scene
         self.geobox = geobox
-        self._bands: dict[tuple[str, int], FloatArray] = {}
-        self._masks: dict[MaskRule, BoolArray | None] = {}
+        self._bands: dict[tuple[str, int], Band] = {}
+        self._classes: dict[MaskRule, BoolArray] = {}
 
     def observe(self, spec: ObservationSpec) -> FloatArray:
         bands = bands_of(self.scene, spec)
         if self.scene.sensor == "sar":
             return self._backscatter(bands[0], spec)
-        index = None if bands == (spec.measure,) else INDICES[spec.measure]
-        values = [self._band(band).copy() for band in bands]
-        measure = values[0] if index is None else index.function(*values)
-        clear = None if spec.mask is None else self._clear(spec.mask)
-        if clear is not None:
-            np.copyto(measure, np.nan, where=~clear)
-        return measure
+        function = _as_it_is if bands == (spec.measure,) else INDICES[spec.measure].function
+        sources = [self._band(band) for band in bands]
+        masked = mask_bands(self.scene, spec.mask)
+        limit = None if spec.mask is None or _BLUE not in masked else spec.mask.blue_max
+        blue = None if limit is None else self._band(_BLUE)
+        clear = None if spec.mask is None or _SCL not in masked else self._clear(spec.mask)
+        out = np.empty((int(self.geobox.shape[0]), int(self.geobox.shape[1])), np.float32)
+        for rows in _strips(out.shape):
+            part = function(*(source.rows(rows) for source in sources))
+            if blue is not None and limit is not None:
+                np.copyto(part, np.nan, where=~clear_blue(blue.rows(rows), limit))
+            if clear is not None:
+                np.copyto(part, np.nan, where=~clear[rows])
+            out[rows] = part
+        return out
 
     def _backscatter(self, band: str, spec: ObservationSpec) -> FloatArray:
         if spec.speckle_window % 2 == 0:
             raise ConfigError(f"speckle_window of {spec.measure} is {spec.speckle_window}", "give an odd number")
-        values = self._band(band, spec.speckle_window // 2).copy()
+        values = self._band(band, spec.speckle_window // 2).values()
         return to_decibel(values, self.scene.assets[band].unit, spec.speckle_window)
 
-    def _band(self, band: str, halo: int = 0) -> FloatArray:
+    def _band(self, band: str, halo: int = 0) -> Band:
         key = (band, halo)
         if key not in self._bands:
-            self._bands[key] = read_values(self.scene, band, _padded(self.geobox, halo))
+            self._bands[key] = read_band(self.scene, band, _padded(self.geobox, halo))
         return self._bands[key]
 
-    def _clear(self, rule: MaskRule) -> BoolArray | None:
-        if rule not in self._masks:
-            bands = mask_bands(self.scene, rule)
-            clear = None
-            if _SCL in bands:
-                clear = clear_classes(read_classes(self.scene, _SCL, _padded(self.geobox, rule.dilate)), rule)
-            if _BLUE in bands and rule.blue_max is not None:
-                dark = clear_blue(self._band(_BLUE), rule.blue_max)
-                clear = dark if clear is None else clear & dark
-            self._masks[rule] = clear
-        return self._masks[rule]
+    def _clear(self, rule: MaskRule) -> BoolArray:
+        if rule not in self._classes:
+            classes = read_classes(self.scene, _SCL, _padded(self.geobox, rule.dilate))
+            self._classes[rule] = clear_classes(classes, rule)
+        return self._classes[rule]
+
+
+def _as_it_is(values: FloatArray) -> FloatArray:
+    return values
+
+
+def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows that fit a core's cache together with what is made of them on the way to a measure."""
+    step = max(1, _STRIP_PIXELS // max(1, shape[1]))
+    return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
 
 
 def _padded(geobox: GeoBox, halo: int) -> GeoBox:

@@ -1,231 +1,99 @@
-"""Bands of scenes on the AOI's grid: open files, place them, read blocks. All raster reading goes through here.
+"""Bands of scenes on blocks of the AOI's grid. All pixels are read here.
 
-A block's values never depend on how the grid is cut: a file that lies on the grid is read through windows; any other
-is warped in a frame that is anchored to the grid, and read there in fixed pieces.
+A block's values never depend on how the grid is cut. A file that lies on the grid is read through windows. One whose
+pixels are each a whole number of the grid's (the 20 m bands of Sentinel-2 on 10 m) is read the same way and enlarged.
+Any other is warped by GDAL in a frame that is anchored to the grid, and read there in fixed pieces.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
-import rasterio
 from odc.geo.geobox import GeoBox
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import RasterioError
-from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from enggang.cube.frames import Frame, frame_of, offset_on
+from enggang.cube.assets import OpenAsset, asset_of, open_asset, reading
+from enggang.cube.enlarge import enlarge, enlarge_classes
+from enggang.cube.frames import Frame, frame_of, offset_on, zoom_on
 from enggang.cube.masks import OUTSIDE
-from enggang.errors import CorruptAsset, GridMismatch, MissingBand, OversizedAsset, SourceUnavailable
 from enggang.types import AnyArray, Asset, FloatArray, Scene
 
-#: A real scene stays well below these; a header that claims more is refused before anything is read.
-MAX_SIDE = 40_000
-MAX_BYTES = 8 * 2**30
-MAX_BLOCK_BYTES = 256 * 2**20
-#: Formats that are opened at all. A VRT would let an item read any file or address.
-DRIVERS = ["GTiff", "JP2OpenJPEG"]
-_OPEN_FILES = 32
-_LOCAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
-_REMOTE = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_MAX_RETRY": "4",
-    "GDAL_HTTP_RETRY_DELAY": "0.5",
-    "GDAL_HTTP_CONNECTTIMEOUT": "10",
-    "GDAL_HTTP_TIMEOUT": "60",
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.jp2",
-    "VSI_CACHE": "TRUE",
-}
-_GDAL_ERRORS = (RasterioError, CPLE_BaseError)
-_UNREACHABLE = ("could not resolve", "couldn't resolve", "timed out", "connection refused", "failed to connect",
-                "response code: 429", "response code: 50", "response_code=0", "curl error")  # fmt: skip
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A continuous band on a block, (y, x), kept in the numbers it was read in until a part of it is wanted.
 
-@dataclass(slots=True)
-class OpenAsset:
-    """An open file of one thread, its grid, and the warped views made of it."""
-
-    dataset: Any
-    grid: GeoBox
-    warped: dict[tuple[Any, ...], tuple[Frame, Any]] = field(default_factory=dict)
-
-    def close(self) -> None:
-        """Close the views, then the file."""
-        for _, view in self.warped.values():
-            view.close()
-        self.dataset.close()
-
-
-class _OpenFiles(threading.local):
-    """The files that a thread has open, the least recently used first. GDAL datasets may not cross threads."""
-
-    def __init__(self) -> None:
-        self.entries: OrderedDict[tuple[Any, ...], OpenAsset] = OrderedDict()
-
-    def __del__(self) -> None:
-        for entry in self.entries.values():
-            entry.close()
-
-
-_FILES = _OpenFiles()
-
-
-def close_files() -> None:
-    """Close the files that this thread keeps open between blocks."""
-    while _FILES.entries:
-        _FILES.entries.popitem()[1].close()
-
-
-def asset_of(scene: Scene, band: str) -> Asset:
-    """The asset of a band. Raises `MissingBand`, which lists the bands that are there."""
-    asset = scene.assets.get(band)
-    if asset is None:
-        raise MissingBand(
-            f"scene {scene.id} has no band {band}; it has {', '.join(sorted(scene.assets))}",
-            "map its asset to this name by the option `bands` of the source",
-        )
-    return asset
-
-
-def open_asset(scene: Scene, asset: Asset) -> OpenAsset:
-    """Open an asset, or take it from this thread's open files.
-
-    Raises `CorruptAsset`, `OversizedAsset`, `GridMismatch` (no CRS), `SourceUnavailable` (remote, can't be reached).
+    `raw` is in the file's dtype and numbers; `nodata` one of them. `is_physical`: `raw` is float32 in the asset's
+    unit already, NaN = not valid.
     """
-    key = (asset.href, *_stamp(asset.href))
-    entry = _FILES.entries.get(key)
-    if entry is not None:
-        _FILES.entries.move_to_end(key)
-        return entry
-    with _reading(scene, asset):
-        dataset = DatasetReader(_openable(asset.href), driver=DRIVERS)
-    try:
-        _require_real(scene, asset, dataset)
-    except (OversizedAsset, GridMismatch, CorruptAsset):
-        dataset.close()
-        raise
-    entry = OpenAsset(dataset, GeoBox(dataset.shape, dataset.transform, dataset.crs))
-    _FILES.entries[key] = entry
-    while len(_FILES.entries) > _OPEN_FILES:
-        _FILES.entries.popitem(last=False)[1].close()
-    return entry
+
+    raw: AnyArray
+    asset: Asset
+    nodata: float | None = None
+    is_physical: bool = False
+
+    def rows(self, part: slice) -> FloatArray:
+        """Some rows: (y, x) float32 in the asset's unit, NaN = not valid. A new array at each call."""
+        raw = self.raw[part]
+        return raw.copy() if self.is_physical else _scale(raw, self.asset, self.nodata, np.empty(raw.shape, np.float32))
+
+    def values(self) -> FloatArray:
+        """All rows; see `rows`."""
+        return self.rows(slice(None))
 
 
 def read_values(scene: Scene, band: str, geobox: GeoBox) -> FloatArray:
-    """A continuous band on `geobox`: (y, x) float32 in the asset's unit; NaN = nodata or outside the scene.
+    """A continuous band on `geobox`: (y, x) float32 in the asset's unit; see `read_band`."""
+    return read_band(scene, band, geobox).values()
+
+
+def read_band(scene: Scene, band: str, geobox: GeoBox) -> Band:
+    """A continuous band on `geobox`; not valid where the file has nodata or doesn't reach.
 
     Bilinear where it must be resampled, average where the file is finer than the grid by half or more.
     Raises what `asset_of` and `open_asset` raise, and `CorruptAsset` where pixels can't be read.
     """
     asset = asset_of(scene, band)
     entry = open_asset(scene, asset)
-    with _reading(scene, asset):
+    with reading(scene, asset):
         nodata = _nodata(asset, entry.dataset)
         offset = offset_on(entry.grid, geobox)
         if offset is not None:
-            return _direct(entry, asset, offset, geobox.shape, nodata)
-        frame, view = _view(entry, geobox, asset.index, nodata)
-        raw = np.full(geobox.shape, np.nan, dtype=np.float32)
-        _read_frame(frame, view, geobox, asset.index, raw)
-    return _scaled(raw, asset, None, raw)
+            return _direct(entry, asset, nodata, offset, _shape(geobox))
+        zoom = zoom_on(entry.grid, geobox)
+        if zoom is not None:
+            coarse = _direct(entry, asset, nodata, zoom.offset, zoom.shape).values()
+            return Band(enlarge(coarse, zoom.factor)[zoom.cut], asset, is_physical=True)
+        return _warped(entry, asset, nodata, geobox)
 
 
 def read_classes(scene: Scene, band: str, geobox: GeoBox) -> AnyArray:
     """A class band on `geobox`: (y, x) uint8, nearest neighbour; `OUTSIDE` where the file doesn't reach.
 
-    Raises as `read_values`.
+    Raises as `read_band`.
     """
     asset = asset_of(scene, band)
     entry = open_asset(scene, asset)
-    out = np.full(geobox.shape, OUTSIDE, dtype=np.uint8)
-    with _reading(scene, asset):
+    with reading(scene, asset):
         offset = offset_on(entry.grid, geobox)
         if offset is not None:
-            window, place = _overlap(entry.grid.shape, offset, geobox.shape)
-            if window is not None:
-                out[place] = entry.dataset.read(asset.index, window=window)
-            return out
+            return _direct_classes(entry, asset.index, offset, _shape(geobox))
+        zoom = zoom_on(entry.grid, geobox)
+        if zoom is not None:
+            coarse = _direct_classes(entry, asset.index, zoom.offset, zoom.shape)
+            return enlarge_classes(coarse[1:-1, 1:-1], zoom.factor)[zoom.cut]
+        out = np.full(_shape(geobox), OUTSIDE, dtype=np.uint8)
         frame, view = _view(entry, geobox, asset.index, OUTSIDE, classes=True)
         _read_frame(frame, view, geobox, asset.index, out)
-    return out
+        return out
 
 
-def _stamp(href: str) -> tuple[int, ...]:
-    """Size and time of a local file, so that one that was replaced is opened anew."""
-    path = local_path(href)
-    if path is None:
-        return ()
-    try:
-        stat = path.stat()
-    except OSError:
-        return ()
-    return (stat.st_size, stat.st_mtime_ns)
-
-
-def local_path(href: str) -> Path | None:
-    """The path behind an href, None for a remote one."""
-    parts = urlsplit(href)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(href) if not parts.scheme or len(parts.scheme) == 1 else None
-
-
-def _openable(href: str) -> str:
-    path = local_path(href)
-    return href if path is None else str(path)
-
-
-@contextmanager
-def _reading(scene: Scene, asset: Asset) -> Iterator[None]:
-    """GDAL's settings for this asset, and its errors as ours, naming scene and asset."""
-    local = local_path(asset.href) is not None
-    if asset.href.startswith("/vsi"):
-        raise CorruptAsset(f"scene {scene.id}: asset {asset.band} is {asset.href}", "give a path or URL")
-    try:
-        with rasterio.Env(**(_LOCAL if local else _REMOTE)):
-            yield
-    except _GDAL_ERRORS as error:
-        said = f"scene {scene.id}: asset {asset.band} ({asset.href}) can't be read: {_cause(error)}"
-        if not local and any(sign in said.lower() for sign in _UNREACHABLE):
-            raise SourceUnavailable(said, "try again later") from error
-        raise CorruptAsset(said, "fetch the file again; the scene is tried again next night") from error
-
-
-def _cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error)
-
-
-def _require_real(scene: Scene, asset: Asset, dataset: Any) -> None:
-    height, width = dataset.shape
-    itemsize = np.dtype(dataset.dtypes[0]).itemsize
-    block = max(h * w for h, w in dataset.block_shapes) * itemsize
-    size = height * width * dataset.count * itemsize
-    name = f"scene {scene.id}: asset {asset.band} ({asset.href})"
-    if max(height, width) > MAX_SIDE or size > MAX_BYTES or block > MAX_BLOCK_BYTES:
-        raise OversizedAsset(
-            f"{name} claims {width} × {height} pixels, {size / 2**30:.1f} GiB, blocks of {block / 2**20:.0f} MiB",
-            f"a scene has at most {MAX_SIDE} pixels a side; check the file, or tile it",
-        )
-    if dataset.crs is None:
-        raise GridMismatch(f"{name} has no coordinate reference system", "assign one, for example with gdal_edit")
-    if asset.index > dataset.count:
-        raise CorruptAsset(f"{name} has {dataset.count} band(s), the item says {asset.index}", "correct the item")
+def _shape(geobox: GeoBox) -> tuple[int, int]:
+    return int(geobox.shape[0]), int(geobox.shape[1])
 
 
 def _nodata(asset: Asset, dataset: Any) -> float | None:
@@ -240,33 +108,46 @@ def _nodata(asset: Asset, dataset: Any) -> float | None:
     return float(value) if float(value).is_integer() and limits.min <= value <= limits.max else None
 
 
-def _direct(entry: OpenAsset, asset: Asset, offset: tuple[int, int], shape: Any, nodata: float | None) -> FloatArray:
-    window, place = _overlap(entry.grid.shape, offset, shape)
+def _direct(
+    entry: OpenAsset, asset: Asset, nodata: float | None, offset: tuple[int, int], shape: tuple[int, int]
+) -> Band:
+    window, place = _overlap(_shape(entry.grid), offset, shape)
     if window is None:
-        return np.full(shape, np.nan, dtype=np.float32)
+        return Band(np.full(shape, np.nan, np.float32), asset, is_physical=True)
     raw = entry.dataset.read(asset.index, window=window)
-    whole = raw.shape == tuple(shape)
-    out = np.empty(shape, np.float32) if whole else np.full(shape, np.nan, np.float32)
-    _scaled(raw, asset, nodata, out[place])
-    if MaskFlags.per_dataset in entry.dataset.mask_flag_enums[asset.index - 1]:
+    masked = MaskFlags.per_dataset in entry.dataset.mask_flag_enums[asset.index - 1]
+    if raw.shape == shape and not masked:
+        return Band(raw, asset, nodata)
+    out = np.full(shape, np.nan, np.float32)
+    _scale(raw, asset, nodata, out[place])
+    if masked:
         out[place][entry.dataset.read_masks(asset.index, window=window) == 0] = np.nan
+    return Band(out, asset, is_physical=True)
+
+
+def _direct_classes(entry: OpenAsset, index: int, offset: tuple[int, int], shape: tuple[int, int]) -> AnyArray:
+    out = np.full(shape, OUTSIDE, dtype=np.uint8)
+    window, place = _overlap(_shape(entry.grid), offset, shape)
+    if window is not None:
+        out[place] = entry.dataset.read(index, window=window)
     return out
 
 
-def _scaled(raw: AnyArray, asset: Asset, nodata: float | None, out: FloatArray) -> FloatArray:
+def _scale(raw: AnyArray, asset: Asset, nodata: float | None, out: FloatArray) -> FloatArray:
     """raw · scale + offset into `out`, in float32; nodata and what isn't finite become NaN."""
-    gaps = None if nodata is None or np.isnan(nodata) else raw == raw.dtype.type(nodata)
     np.multiply(raw, np.float32(asset.scale), out=out, casting="same_kind")
     if asset.offset:
         out += np.float32(asset.offset)
     if raw.dtype.kind == "f":
         np.copyto(out, np.nan, where=~np.isfinite(out))
-    if gaps is not None:
-        np.copyto(out, np.nan, where=gaps)
+    if nodata is not None and not np.isnan(nodata):
+        np.copyto(out, np.nan, where=raw == raw.dtype.type(nodata))
     return out
 
 
-def _overlap(source: Any, offset: tuple[int, int], shape: Any) -> tuple[Window | None, tuple[slice, slice]]:
+def _overlap(
+    source: tuple[int, int], offset: tuple[int, int], shape: tuple[int, int]
+) -> tuple[Window | None, tuple[slice, slice]]:
     """The window of the file that a block covers, and where its pixels lie in the block."""
     (row, col), (height, width) = offset, shape
     top, left = max(row, 0), max(col, 0)
@@ -277,6 +158,13 @@ def _overlap(source: Any, offset: tuple[int, int], shape: Any) -> tuple[Window |
     return Window(left - col, top - row, right - left, bottom - top), place
 
 
+def _warped(entry: OpenAsset, asset: Asset, nodata: float | None, geobox: GeoBox) -> Band:
+    frame, view = _view(entry, geobox, asset.index, nodata)
+    out = np.full(_shape(geobox), np.nan, dtype=np.float32)
+    _read_frame(frame, view, geobox, asset.index, out)
+    return Band(_scale(out, asset, None, out), asset, is_physical=True)
+
+
 def _view(
     entry: OpenAsset, geobox: GeoBox, index: int, nodata: float | None, classes: bool = False
 ) -> tuple[Frame, Any]:
@@ -285,24 +173,22 @@ def _view(
     if key not in entry.warped:
         smooth = Resampling.average if frame.shrinks else Resampling.bilinear
         floats = {"dtype": "float32", "nodata": np.nan, "src_nodata": np.nan if nodata is None else nodata}
-        entry.warped[key] = (
-            frame,
-            WarpedVRT(
-                entry.dataset,
-                crs=frame.crs,
-                transform=frame.transform,
-                width=frame.width,
-                height=frame.height,
-                resampling=Resampling.nearest if classes else smooth,
-                **({"nodata": OUTSIDE, "src_nodata": OUTSIDE} if classes else floats),
-            ),
+        view = WarpedVRT(
+            entry.dataset,
+            crs=frame.crs,
+            transform=frame.transform,
+            width=frame.width,
+            height=frame.height,
+            resampling=Resampling.nearest if classes else smooth,
+            **({"nodata": OUTSIDE, "src_nodata": OUTSIDE} if classes else floats),
         )
+        entry.warped[key] = (frame, view)
     return entry.warped[key]
 
 
 def _read_frame(frame: Frame, view: Any, geobox: GeoBox, index: int, out: AnyArray) -> None:
     """Fill `out` from a warped view, where the frame reaches."""
-    window, place = _overlap((frame.height, frame.width), frame.offset(geobox), out.shape)
+    window, place = _overlap((frame.height, frame.width), frame.offset(geobox), (out.shape[0], out.shape[1]))
     if window is None:
         return
     target = out[place]

@@ -82,7 +82,7 @@ def with_retries(call: Callable[[], _T], attempts: int = 4, first_wait: float = 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_retryable),
         stop=tenacity.stop_after_attempt(attempts),
-        wait=tenacity.wait_exponential_jitter(initial=first_wait, max=16 * first_wait, jitter=first_wait),
+        wait=tenacity.wait_exponential(first_wait, max=16 * first_wait) + tenacity.wait_random(0, first_wait),
         reraise=True,
     )
     return retrying(call)

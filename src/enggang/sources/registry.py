@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from enggang.errors import ConfigError, SourceError
-from enggang.sources.base import Source, with_retries
+from enggang.sources.base import Bounds, SearchResult, Source, with_retries
 from enggang.sources.stac import parse_options
 from enggang.sources.stac_api import StacApi
 from enggang.sources.stac_static import StaticCatalogue, fetch, open_client
@@ -74,6 +77,22 @@ def open_source(name_or_path: str, catalog: Mapping[str, SourceEntry] | None = N
     known = ", ".join(sorted(entries)) or "none"
     hint = f"did you mean {near[0]}?" if near else f"give a path, a URL or a name in the catalogue; known: {known}"
     raise ConfigError(f"no source {name_or_path}", hint)
+
+
+@dataclass(frozen=True)
+class DeferredSource:
+    """A source that is opened by its first search: what reads no scenes needs no network, and no archive yet."""
+
+    name: str
+    catalog: Mapping[str, SourceEntry] = field(default_factory=lambda: MappingProxyType({}))
+
+    @cached_property
+    def _opened(self) -> Source:
+        return open_source(self.name, self.catalog)
+
+    def search(self, bounds: Bounds, start: datetime, end: datetime) -> SearchResult:
+        """See `Source.search`; raises what `open_source` does as well."""
+        return self._opened.search(bounds, start, end)
 
 
 def _catalogue_path(href: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import pystac_client
 import requests
 from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
 
 from enggang.errors import SceneError, SourceError, SourceUnavailable
 from enggang.sources.base import Bounds, SearchResult, failure_of, meet, require_interval, settle, with_retries
@@ -55,7 +56,8 @@ class StacApi:
 
     def _features(self, bounds: Bounds, start: datetime, end: datetime) -> list[dict[str, Any]]:
         with _service_errors(self.href):
-            client = pystac_client.Client.open(self.href, timeout=_TIMEOUT_SECONDS)
+            transport = StacApiIO(timeout=_TIMEOUT_SECONDS, max_retries=None)
+            client = pystac_client.Client.open(self.href, stac_io=transport)
             search = client.search(
                 collections=list(self.options.collections) or None,
                 bbox=list(bounds),
@@ -71,10 +73,10 @@ def _service_errors(href: str) -> Iterator[None]:
         yield
     except APIError as error:
         status = getattr(error, "status_code", None)
-        if status is None or status in _RETRYABLE_STATUS:
-            raise SourceUnavailable(
-                f"{href} answered {status or 'with an error'} ({error})", "try again later"
-            ) from error
+        if status is None:
+            raise SourceUnavailable(f"{href} can't be reached ({error})", "try again later") from error
+        if status in _RETRYABLE_STATUS:
+            raise SourceUnavailable(f"{href} answered {status} ({error})", "try again later") from error
         raise SourceError(f"{href} answered {status} ({error})", "check the address and the collections") from error
     except requests.JSONDecodeError as error:
         raise SourceError(f"{href} answered something else than JSON", "check the address") from error
