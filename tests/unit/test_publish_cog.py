@@ -71,6 +71,16 @@ def test_a_geographic_grid_keeps_its_place(tmp_path: Path) -> None:
         np.testing.assert_array_equal(source.read(1), values)
 
 
+@pytest.mark.parametrize("name", ["first_disturbed", "date_conf"])
+def test_a_single_pixel_of_an_alert_stays_in_sight_when_zoomed_out(name: str, tmp_path: Path) -> None:
+    values = np.zeros(UTM.shape, dtype=np.uint16)
+    values[501, 703] = 24_340
+    write_cog(tmp_path / "d.tif", LAYERS[name], UTM, lambda window: values[window], TAGS)
+    with rasterio.open(tmp_path / "d.tif", overview_level=1) as zoomed_out:
+        found = zoomed_out.read(1)
+    assert np.argwhere(found == 24_340).tolist() == [[501 // 4, 703 // 4]]
+
+
 def test_windows_tile_the_grid_once() -> None:
     seen = np.zeros(UTM.shape, dtype=np.uint8)
     for window in windows(UTM, 300):

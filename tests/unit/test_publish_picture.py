@@ -70,7 +70,7 @@ def test_even_noise_fits_into_a_message(tmp_path: Path) -> None:
 
 
 def test_words_stand_on_it_in_both_languages_with_zone_and_age() -> None:
-    texts = _texts(sheet(_picture(), 1600))
+    texts = _texts(sheet(_picture(), 800))
     for words in (
         "24 Nov 2026, 02.00 WITA",
         "1 peringatan baru, 0,3 ha · 2 peringatan lama masih terbuka",
@@ -85,7 +85,7 @@ def test_words_stand_on_it_in_both_languages_with_zone_and_age() -> None:
 
 
 def test_no_alert_is_said_and_the_picture_still_drawn() -> None:
-    texts = _texts(sheet(_picture(alerts=()), 1600))
+    texts = _texts(sheet(_picture(alerts=()), 800))
     assert "Tidak ada peringatan baru" in texts
     assert "No new alerts" in texts
     image = draw(_picture(alerts=(), grey=True), 900)
@@ -96,8 +96,8 @@ def test_no_alert_is_said_and_the_picture_still_drawn() -> None:
 def test_a_new_alert_is_outlined_where_it_lies_on_both_sides(grey: bool) -> None:
     new = sample_release(NIGHT).alerts[:1]
     picture = _picture(alerts=new, grey=grey)
-    image, without = draw(picture, 1600), draw(_picture(alerts=(), grey=grey), 1600)
-    for top, bottom, left, right in _panels(sheet(picture, 1600)):
+    image, without = draw(picture, 800), draw(_picture(alerts=(), grey=grey), 800)
+    for top, bottom, left, right in _panels(sheet(picture, 800)):
         rows, columns = np.nonzero(_bright(image[top:bottom, left:right]))
         scale = (right - left) / 64
         assert rows.min() / scale == pytest.approx(10, abs=0.5)
@@ -109,22 +109,22 @@ def test_a_new_alert_is_outlined_where_it_lies_on_both_sides(grey: bool) -> None
 
 def test_status_is_told_by_shape() -> None:
     alert = sample_release(NIGHT).alerts[0]
-    plain = draw(_picture(alerts=(alert,)), 1600)
-    top, _, left, right = _panels(sheet(_picture(), 1600))[1]
+    plain = draw(_picture(alerts=(alert,)), 800)
+    top, _, left, right = _panels(sheet(_picture(), 800))[1]
     scale = (right - left) / 64
     inside = (
         slice(round(top + 11 * scale), round(top + 13 * scale)),
         slice(round(left + 9 * scale), round(left + 15 * scale)),
     )
-    filled = draw(_picture(alerts=(replace(alert, status=AlertStatus.CONFIRMED),)), 1600)
+    filled = draw(_picture(alerts=(replace(alert, status=AlertStatus.CONFIRMED),)), 800)
     assert (filled[inside].mean(axis=(0, 1)) - plain[inside].mean(axis=(0, 1)))[:2].min() > 15
-    merged = draw(_picture(alerts=(replace(alert, status=AlertStatus.MERGED),)), 1600)
+    merged = draw(_picture(alerts=(replace(alert, status=AlertStatus.MERGED),)), 800)
     assert not _bright(merged[top:, left:right][: round(40 * scale)]).any()
 
 
 def test_not_observed_is_hatched() -> None:
-    image = draw(_picture(), 1600)
-    top, _, left, right = _panels(sheet(_picture(), 1600))[1]
+    image = draw(_picture(), 800)
+    top, _, left, right = _panels(sheet(_picture(), 800))[1]
     scale = (right - left) / 64
     hidden = image[top + 4 : round(top + 7 * scale), left + 4 : left + 300].astype(int)
     assert (hidden.min(axis=-1) > 190).mean() > 0.2
@@ -135,8 +135,8 @@ def test_scale_bar_is_true_in_metres_and_in_degrees() -> None:
     degrees = GeoBox.from_bbox((100.0, -60.1, 100.2, -60.0), crs="EPSG:4326", resolution=0.001)
     pixels = np.zeros((100, 200), np.uint8)
     side = Imagery(pixels, degrees, datetime(2026, 11, 20, tzinfo=UTC), "Sentinel-1")
-    polar = sheet(replace(_picture(alerts=()), before=side, after=side), 1600)
-    for figure, metres_per_pixel in ((sheet(_picture(), 1600), 10.0), (polar, 111_320 * 0.001 * 0.4987)):
+    polar = sheet(replace(_picture(alerts=()), before=side, after=side), 800)
+    for figure, metres_per_pixel in ((sheet(_picture(), 800), 10.0), (polar, 111_320 * 0.001 * 0.4987)):
         axes = figure.axes[0]
         (bar,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
         ends = np.asarray(bar.get_xdata(), dtype=float)

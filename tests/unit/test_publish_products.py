@@ -78,9 +78,9 @@ def test_rasters_say_what_the_state_says(layout: Layout) -> None:
 
 
 def test_the_same_night_twice_writes_nothing(layout: Layout) -> None:
-    publish_night(sample_release(NIGHT), layout)
+    publish_night(sample_release(NIGHT, pictures=False), layout)
     before = {p: p.stat().st_mtime_ns for p in layout.products.rglob("*")}
-    again = publish_night(sample_release(NIGHT), layout)
+    again = publish_night(sample_release(NIGHT, pictures=False), layout)
     assert again.written == 0
     assert {p: p.stat().st_mtime_ns for p in layout.products.rglob("*") if p.is_file()} == {
         p: stamp for p, stamp in before.items() if p.is_file()
@@ -150,7 +150,7 @@ def test_areas_published_at_once_all_stand_in_latest(layout: Layout) -> None:
 
 
 def test_folders_can_be_served_to_the_public(layout: Layout) -> None:
-    published = publish_night(sample_release(NIGHT), layout)
+    published = publish_night(sample_release(NIGHT, pictures=False), layout)
     for href in (*published.layers.values(), *published.alerts.values()):
         path = layout.products / href
         assert path.stat().st_mode & 0o444 == 0o444

@@ -13,8 +13,17 @@ from enggang.publish.vector import VECTOR_FORMATS
 _HEAD = """# Layers and formats
 
 Written by `python -m enggang.publish.layer_docs docs/layers.md` from `src/enggang/publish/layers.py`, where a new layer
-is one more entry. Products lie in `products/<layer>/<aoi>/<night>/`; `products/latest.json` names the current ones.
-Physical value = stored × scale + offset.
+is one more entry. Physical value = stored × scale + offset.
+
+- `products/latest.json`: area → `night`, `published_for` (UTC), `versions` and the hrefs of `layers`, `alerts` (by
+  format), `events`, `items`, `picture` and `picture_small` (null without imagery). It moves last, and never to an older
+  night.
+- `products/<layer>/<aoi>/<night>/`: `<layer>.tif` (COG), `thumbnail.png`, `item.json` (STAC). Never changed: a correction
+  of the same night is `<night>-r2`.
+- `products/alerts/<aoi>/<night>/`: the alerts in every format below, `events.json`, `picture.png`, `picture-small.jpg`
+  (at most 60 kB), `item.json`.
+- `products/catalog.json`, `products/<layer>/collection.json`: the static STAC catalogue, with the newest revision of
+  each night.
 """
 
 

@@ -38,7 +38,8 @@ class Layer:
 
     Physical value = stored * scale + offset, in `unit`. `needs` names the state arrays, all (y, x) and as packed on
     disk, from which `derive` makes the stored values: (y, x) in `dtype`, `nodata` where there is nothing to say.
-    `overviews` is GDAL's name of the resampling that keeps the layer's meaning when zoomed out.
+    `overviews` is GDAL's name of the resampling that keeps the layer's meaning when zoomed out; "mode" counts valid
+    pixels alone, so that where nodata means "no alert" the smallest alert stays in sight.
     """
 
     name: str
@@ -156,14 +157,14 @@ _TABLE = (
         needs=("first_disturbed", "status"),
         derive=_first_disturbed,
         colours=age_ramp(365, "age of the change in days", "umur perubahan dalam hari"),
-        overviews="nearest",
+        overviews="mode",
     ),
     Layer(
         name="last_valid",
         title_en="Where we cannot see: last valid observation",
         title_id="Yang tidak terlihat: pengamatan sah terakhir",
         description_en="Date of the last observation free of cloud and shadow; 0 = never observed, nodata = outside.",
-        description_id="Tanggal pengamatan terakhir tanpa awan dan bayangan; 0 = belum pernah teramati.",
+        description_id="Tanggal pengamatan terakhir tanpa awan dan bayangan; 0 = belum pernah teramati, kosong = di luar.",
         dtype="uint16",
         nodata=_DATE_OUTSIDE,
         unit=_DAYS,
@@ -186,7 +187,7 @@ _TABLE = (
         needs=("flagged_on", "status"),
         derive=_date_conf,
         colours=replace(age_ramp(365, "days since the flag", "hari sejak indikasi"), key=_day_of_code),
-        overviews="nearest",
+        overviews="mode",
     ),
 )
 
