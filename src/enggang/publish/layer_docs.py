@@ -18,8 +18,8 @@ is one more entry. Physical value = stored × scale + offset.
 - `products/latest.json`: area → `night`, `published_for` (UTC), `versions` and the hrefs of `layers`, `alerts` (by
   format), `events`, `items`, `picture` and `picture_small` (null without imagery). It moves last, and never to an older
   night.
-- `products/<layer>/<aoi>/<night>/`: `<layer>.tif` (COG), `thumbnail.png`, `item.json` (STAC). Never changed: a correction
-  of the same night is `<night>-r2`.
+- `products/<layer>/<aoi>/<night>/`: `<layer>.tif` (COG), `thumbnail.png`, `item.json` (STAC). Never changed: what
+  corrects the same night is `<night>-r2`.
 - `products/alerts/<aoi>/<night>/`: the alerts in every format below, `events.json`, `picture.png`, `picture-small.jpg`
   (at most 60 kB), `item.json`.
 - `products/catalog.json`, `products/<layer>/collection.json`: the static STAC catalogue, with the newest revision of

@@ -164,7 +164,7 @@ _TABLE = (
         title_en="Where we cannot see: last valid observation",
         title_id="Yang tidak terlihat: pengamatan sah terakhir",
         description_en="Date of the last observation free of cloud and shadow; 0 = never observed, nodata = outside.",
-        description_id="Tanggal pengamatan terakhir tanpa awan dan bayangan; 0 = belum pernah teramati, kosong = di luar.",
+        description_id="Tanggal pengamatan terakhir tanpa awan dan bayangan; 0 = belum pernah, kosong = di luar.",
         dtype="uint16",
         nodata=_DATE_OUTSIDE,
         unit=_DAYS,

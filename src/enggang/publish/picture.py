@@ -69,7 +69,7 @@ def draw(picture: NightPicture, width: int) -> NDArray[np.uint8]:
 def _write(path: Path, picture: NightPicture, form: PictureFile) -> Path:
     image = Image.fromarray(draw(picture, form.width))
     if form.largest is None:
-        return write_atomic(path, lambda temporary: image.save(temporary, format="PNG", optimize=True))
+        return write_atomic(path, lambda temporary: image.save(temporary, format="PNG"))
     return write_bytes(path, _squeezed(image, form.largest))
 
 
