@@ -24,6 +24,10 @@ from enggang.monitors.config import BeliefConfig, ChannelConfig, logit
 from enggang.types import PixelStatus
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
+#: As plain numbers: the compiler traces no enumerations.
+_FOREST, _FLAGGED, _PROVISIONAL, _CONFIRMED = (
+    float(s) for s in (PixelStatus.FOREST, PixelStatus.FLAGGED, PixelStatus.PROVISIONAL, PixelStatus.CONFIRMED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +151,9 @@ def update(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits:
     ratio: float32 like the belief, NaN = not seen clearly: such pixels keep their belief, as do those that are outside
     or no forest. floor: see `neighbourhood`; a scalar or like `ratio`.
     """
-    watched = ~torch.isnan(ratio) & (belief.status <= PixelStatus.CONFIRMED)
-    confirmed = belief.status == PixelStatus.CONFIRMED
-    open_flag = (belief.status >= PixelStatus.FLAGGED) & (belief.status < PixelStatus.CONFIRMED)
+    watched = ~torch.isnan(ratio) & (belief.status <= _CONFIRMED)
+    confirmed = belief.status == _CONFIRMED
+    open_flag = (belief.status >= _FLAGGED) & (belief.status < _CONFIRMED)
     expired = watched & open_flag & (moment.day - belief.flagged_on > limits.expire_days)
     previous = torch.where(torch.isnan(belief.log_odds) | expired, limits.prior, belief.log_odds)
     moved = torch.maximum(previous + ratio, floor).clamp(max=limits.ceiling)
@@ -171,14 +175,12 @@ def _with_status(belief: Belief, watched: Tensor, held: Tensor, moment: Moment, 
     """Status and its dates from the new log-odds. `held`: had an open flag that may go on below its threshold."""
     odds = belief.log_odds
     enough = belief.observations >= limits.confirm_observations
-    status = torch.where(
-        (odds >= limits.flagged) | (held & (odds >= limits.released)), PixelStatus.FLAGGED, PixelStatus.FOREST
-    )
-    status = torch.where(odds >= limits.provisional, PixelStatus.PROVISIONAL, status)
-    status = torch.where((odds >= limits.confirmed) & enough, PixelStatus.CONFIRMED, status)
-    status = torch.where(watched & (belief.status != PixelStatus.CONFIRMED), status.to(odds.dtype), belief.status)
-    flagged = (status >= PixelStatus.FLAGGED) & (status <= PixelStatus.CONFIRMED)
-    confirmed = status == PixelStatus.CONFIRMED
+    status = torch.where((odds >= limits.flagged) | (held & (odds >= limits.released)), _FLAGGED, _FOREST)
+    status = torch.where(odds >= limits.provisional, _PROVISIONAL, status)
+    status = torch.where((odds >= limits.confirmed) & enough, _CONFIRMED, status)
+    status = torch.where(watched & (belief.status != _CONFIRMED), status, belief.status)
+    flagged = (status >= _FLAGGED) & (status <= _CONFIRMED)
+    confirmed = status == _CONFIRMED
     begun = (belief.flagged_on > 0) & (held | confirmed)
     return replace(
         belief,
