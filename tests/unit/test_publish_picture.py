@@ -138,12 +138,24 @@ def test_scale_bar_is_true_in_metres_and_in_degrees() -> None:
     polar = sheet(replace(_picture(alerts=()), before=side, after=side), 800)
     for figure, metres_per_pixel in ((sheet(_picture(), 800), 10.0), (polar, 111_320 * 0.001 * 0.4987)):
         axes = figure.axes[0]
-        (bar,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
+        bar = next(line for line in axes.lines if line.get_color() == "white")
         ends = np.asarray(bar.get_xdata(), dtype=float)
         label = next(t.get_text() for t in axes.texts if t.get_text().endswith("m"))
         value, unit = label.split()
         length = float(value) * (1000 if unit == "km" else 1)
         assert (ends[1] - ends[0]) * metres_per_pixel == pytest.approx(length, rel=0.01)
+
+
+def test_a_high_area_makes_a_narrower_sheet_with_room_for_its_words() -> None:
+    high = GeoBox.from_bbox((500_000, 9_870_000, 501_000, 9_880_000), crs="EPSG:32750", resolution=20)
+    side = Imagery(np.zeros((500, 50), np.uint8), high, datetime(2026, 11, 20, tzinfo=UTC), "Sentinel-1")
+    figure = sheet(replace(_picture(), before=side, after=side), 900)
+    assert 600 < figure.bbox.width < 900
+    assert figure.bbox.height < 900
+    words = [text for text in figure.texts if text.get_text().startswith(("SEBELUM", "SESUDAH"))]
+    before, after = (text.get_window_extent() for text in words)
+    assert before.x1 < after.x0
+    assert after.x1 < figure.bbox.width
 
 
 def test_equal_input_gives_equal_bytes_also_from_several_threads(tmp_path: Path) -> None:

@@ -24,8 +24,10 @@ _GROUND = "#1d1f21"
 _INK = "#f4f4f4"
 _QUIET = "#c9c9c9"
 _MARGIN = 0.012
-#: A side is at most this many times as high as it is wide; what is higher is fitted in.
+#: A side is at most this many times as high as its half of the sheet is wide; a higher area makes a narrower sheet.
 _TALLEST = 1.15
+#: Share of the width that the words above a side need, however narrow the area is.
+_NARROWEST = 0.38
 _METRES_PER_DEGREE = 111_320.0
 _STRIPE = 10
 
@@ -34,10 +36,14 @@ _STRIPE = 10
 class _Frame:
     """Measures of one sheet in pixels. `line` is the height of a line of text."""
 
-    width: int
+    margin: float
     line: float
     side_width: float
     side_height: float
+
+    @property
+    def width(self) -> int:
+        return round(2 * self.side_width + 3 * self.margin)
 
     @property
     def header(self) -> float:
@@ -60,10 +66,10 @@ class _Frame:
 def sheet(picture: NightPicture, width: int) -> Figure:
     """Lay out one picture, `width` pixels wide; the caller holds matplotlib's lock."""
     frame = _frame(picture, width)
-    figure = Figure(figsize=(width / _DPI, frame.height / _DPI), dpi=_DPI, facecolor=_GROUND)
+    figure = Figure(figsize=(frame.width / _DPI, frame.height / _DPI), dpi=_DPI, facecolor=_GROUND)
     _write_header(figure, picture, frame)
-    left = _MARGIN
-    right = 1 - _MARGIN - frame.side_width / width
+    left = frame.margin / frame.width
+    right = 1 - left - frame.side_width / frame.width
     for side, x, name in ((picture.before, left, "SEBELUM / BEFORE"), (picture.after, right, "SESUDAH / AFTER")):
         _draw_side(figure, picture, side, (x, name), frame)
     _write_footer(figure, picture, frame)
@@ -72,12 +78,12 @@ def sheet(picture: NightPicture, width: int) -> Figure:
 
 def _frame(picture: NightPicture, width: int) -> _Frame:
     rows, columns = (int(n) for n in picture.after.geobox.shape)
-    side_width = width * (1 - 3 * _MARGIN) / 2
+    half, ratio = width * (1 - 3 * _MARGIN) / 2, rows / columns
     return _Frame(
-        width=width,
+        margin=_MARGIN * width,
         line=max(17.0, 0.0155 * width),
-        side_width=side_width,
-        side_height=side_width * min(_TALLEST, rows / columns),
+        side_width=max(half * min(1.0, _TALLEST / ratio), _NARROWEST * width),
+        side_height=half * min(_TALLEST, ratio),
     )
 
 
@@ -86,7 +92,8 @@ def _write_header(figure: Figure, picture: NightPicture, frame: _Frame) -> None:
 
     def line(row: float, words: str, size: float, colour: str, weight: str = "normal") -> None:
         y = 1 - row * frame.line / frame.height
-        figure.text(_MARGIN, y, words, fontsize=frame.points * size, color=colour, weight=weight, va="center")
+        x = frame.margin / frame.width
+        figure.text(x, y, words, fontsize=frame.points * size, color=colour, weight=weight, va="center")
 
     line(0.9, text.title, 1.25, _INK, "bold")
     line(2.15, text.found_id, 1.1, "#ffd54a")
@@ -103,8 +110,8 @@ def _draw_side(figure: Figure, picture: NightPicture, side: Imagery, placed: tup
     unit = frame.line / 20
     fresh = [alert.id for alert in new_alerts(picture.alerts, picture.events)]
     draw_alerts(axes, _shown(picture), fresh, Pen(side.geobox, picture.night, unit, pixel))
-    _scale_bar(axes, side.geobox, frame.points, unit)
-    _north(axes, side.geobox, frame.points, unit)
+    _scale_bar(axes, side.geobox, frame.points, frame.line / pixel)
+    _north(axes, side.geobox, frame.points, frame.line / pixel)
     caption = f"{name} · {local_time(side.acquired, picture.aoi.properties.timezone)} · {side.sensor}"
     y = (frame.footer + frame.side_height + 0.75 * frame.line) / frame.height
     figure.text(x, y, caption, fontsize=frame.points * 0.95, color=_INK, va="center")
@@ -129,7 +136,7 @@ def _show(axes: Axes, side: Imagery, pixel: float) -> None:
     axes.imshow(side.pixels, extent=extent, cmap="gray", vmin=0, vmax=255, interpolation=smooth)
     if side.observed is not None and not side.observed.all():
         axes.imshow(_hatched(side.observed, pixel), extent=extent, interpolation="nearest")
-    axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[], facecolor=_GROUND)
+    axes.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[], facecolor=_GROUND, anchor="W")
     for edge in axes.spines.values():
         edge.set_color("#777777")
 
@@ -155,15 +162,16 @@ def _metres_per_pixel(geobox: GeoBox) -> float:
     return step
 
 
-def _scale_bar(axes: Axes, geobox: GeoBox, points: float, unit: float) -> None:
+def _scale_bar(axes: Axes, geobox: GeoBox, points: float, line: float) -> None:
+    """A bar of a round length at the lower left; `line` is the height of a line of text in image pixels."""
     rows, columns = (int(n) for n in geobox.shape)
     step = _metres_per_pixel(geobox)
     metres = _round_length(columns * step / 4)
-    left, y, length = columns * 0.04, rows * 0.955, metres / step
-    (bar,) = axes.plot([left, left + length], [y, y], color="white", linewidth=3 * unit, solid_capstyle="butt")
-    bar.set_path_effects([withStroke(linewidth=5.4 * unit, foreground="black")])
+    left, y, length = line, rows - line, metres / step
+    for ink, width in (("black", 0.27), ("white", 0.15)):
+        axes.plot([left, left + length], [y, y], color=ink, linewidth=width * points, solid_capstyle="butt")
     label = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
-    _outlined(axes, (left + length / 2, y - rows * 0.018), label, points, unit)
+    _outlined(axes, (left + length / 2, y - 0.4 * line), label, points)
 
 
 def _round_length(metres: float) -> float:
@@ -171,22 +179,22 @@ def _round_length(metres: float) -> float:
     return float(max(factor for factor in (1, 2, 5) if factor * power <= metres) * power)
 
 
-def _north(axes: Axes, geobox: GeoBox, points: float, unit: float) -> None:
+def _north(axes: Axes, geobox: GeoBox, points: float, line: float) -> None:
     """U = utara. Rows of a north-up grid run south, which a negative row step says."""
-    rows, columns = (int(n) for n in geobox.shape)
-    x, tip, foot = columns * 0.95, rows * 0.09, rows * 0.16
+    columns = int(geobox.shape[1])
+    x, tip, foot = columns - 1.8 * line, 1.9 * line, 3.9 * line
     if float(geobox.transform.e) > 0:
         tip, foot = foot, tip
-    arrow = {"arrowstyle": "-|>", "color": "white", "linewidth": 2 * unit, "mutation_scale": 14 * unit}
+    arrow = {"arrowstyle": "-|>", "color": "white", "linewidth": 0.14 * points, "mutation_scale": points}
     note = axes.annotate("", xy=(x, tip), xytext=(x, foot), arrowprops=arrow)
     if note.arrow_patch is not None:
-        note.arrow_patch.set_path_effects([withStroke(linewidth=4 * unit, foreground="black")])
-    _outlined(axes, (x, rows * 0.07), "U / N", points, unit)
+        note.arrow_patch.set_path_effects([withStroke(linewidth=0.28 * points, foreground="black")])
+    _outlined(axes, (x, 1.7 * line), "U / N", points)
 
 
-def _outlined(axes: Axes, at: tuple[float, float], words: str, points: float, unit: float) -> None:
+def _outlined(axes: Axes, at: tuple[float, float], words: str, points: float) -> None:
     text = axes.text(*at, words, fontsize=points, color="white", ha="center", va="bottom", weight="bold")
-    text.set_path_effects([withStroke(linewidth=3 * unit, foreground="black")])
+    text.set_path_effects([withStroke(linewidth=0.22 * points, foreground="black")])
 
 
 def _write_footer(figure: Figure, picture: NightPicture, frame: _Frame) -> None:
@@ -194,7 +202,7 @@ def _write_footer(figure: Figure, picture: NightPicture, frame: _Frame) -> None:
     legend = figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(_MARGIN, (frame.footer - 0.35 * frame.line) / frame.height),
+        bbox_to_anchor=(frame.margin / frame.width, (frame.footer - 0.35 * frame.line) / frame.height),
         ncols=3,
         frameon=False,
         fontsize=frame.points * 0.9,
@@ -209,7 +217,7 @@ def _write_footer(figure: Figure, picture: NightPicture, frame: _Frame) -> None:
     lines = (f"Umur citra sesudah / age of the after image: {old}", text.footer)
     for row, words in zip((1.75, 0.7), lines, strict=True):
         y = row * frame.line / frame.height
-        figure.text(_MARGIN, y, words, fontsize=frame.points * 0.88, color=_QUIET, va="center")
+        figure.text(frame.margin / frame.width, y, words, fontsize=frame.points * 0.88, color=_QUIET, va="center")
 
 
 def _legend_handles(unit: float) -> list[Line2D | Patch]:
