@@ -80,3 +80,12 @@ def test_an_alert_lies_where_its_pixels_lie(west: float, north: float) -> None:
     pixel = 10 / 111_320
     assert shapely.hausdorff_distance(true, night.alerts[0].geometry) < pixel / 100
     assert night.alerts[0].area_ha == pytest.approx(4.0, rel=3e-3)
+
+
+@pytest.mark.parametrize("west", [300_000.0, 500_000.0, 834_500.0])
+def test_the_mmu_is_the_same_count_of_pixels_all_over_a_zone(west: float) -> None:
+    """A 10 m cell is 0.1 % larger than nominal at the zone's meridian and 0.3 % smaller at 120° E."""
+    grid = GeoBox((200, 200), Affine(10, 0, west, 0, -10, 1_000), "EPSG:32650")
+    col = np.arange(20, 30)
+    assert len(tracked(np.full(10, 90), col, grid).alerts) == 1
+    assert len(tracked(np.full(9, 90), col[:9], grid).alerts) == 0

@@ -8,8 +8,10 @@ the lease of the state is held while the ledger is written.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -21,8 +23,8 @@ from enggang.files import disk_errors, remove_leftovers, write_bytes
 _FILES = (ALERTS, PIXELS, EVENTS, MANIFEST)
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}(\.next)?")
 _SUPERSEDED = "superseded"
-#: A reader that meets a night on the move looks again; one replacement is two renames.
-_LOOKS = 5
+#: How often a reader that finds a night on the move looks again; one replacement is two renames.
+_LOOKS = 20
 
 
 class Ledger:
@@ -59,7 +61,7 @@ class Ledger:
         name, contents = night.night.isoformat(), encode(night)
         self._settle(name)
         target = self.path / name
-        if target.is_dir() and _content(target) == contents:
+        if _holds(target, contents):
             return 0
         with disk_errors(target):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -105,18 +107,15 @@ class Ledger:
         return self._load(night, (EVENTS, MANIFEST))[EVENTS]
 
     def _load(self, night: date, names: tuple[str, ...]) -> dict[str, bytes]:
+        """The files of a night, all of one version, with the hashes checked."""
         target = self.path / night.isoformat()
-        for look in range(_LOOKS):
-            folder = target if target.is_dir() else target.with_name(f"{target.name}.next")
+        for folder in (target, target.with_name(f"{target.name}.next")) * _LOOKS:
             try:
-                contents = {name: (folder / name).read_bytes() for name in names}
-                check(contents, str(target))
-                return contents
+                contents = _read_folder(folder, names)
             except FileNotFoundError:
                 continue
-            except LedgerError:
-                if look + 1 == _LOOKS:
-                    raise
+            check(contents, str(target))
+            return contents
         raise LedgerError(f"no complete night at {target}", "run that night again")
 
     def _settle(self, name: str) -> None:
@@ -139,5 +138,21 @@ class Ledger:
             (self.path / name).rename(place / name)
 
 
-def _content(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir()}
+def _holds(folder: Path, contents: Mapping[str, bytes]) -> bool:
+    try:
+        return _read_folder(folder, contents) == contents
+    except FileNotFoundError:
+        return False
+
+
+def _read_folder(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Files of a folder that may be renamed meanwhile: its descriptor goes with it, so that versions never mix."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        contents = {}
+        for name in names:
+            with os.fdopen(os.open(name, os.O_RDONLY, dir_fd=descriptor), "rb") as file:
+                contents[name] = file.read()
+        return contents
+    finally:
+        os.close(descriptor)

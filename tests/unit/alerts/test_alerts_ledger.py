@@ -136,3 +136,11 @@ def test_a_night_in_the_wrong_folder_is_refused(ledger: Ledger) -> None:
     (ledger.path / "2028-02-28").rename(ledger.path / "2028-02-27")
     with pytest.raises(LedgerError, match="holds the night 2028-02-28"):
         ledger.read(date(2028, 2, 27))
+
+
+def test_a_night_that_lost_a_file_is_named_and_written_anew(ledger: Ledger, nights: list[LedgerNight]) -> None:
+    (ledger.path / "2028-02-28" / "pixels.parquet").unlink()
+    with pytest.raises(LedgerError, match="no complete night"):
+        ledger.read(NIGHT)
+    assert ledger.write(nights[0]) == 4
+    assert same(ledger.read(NIGHT), nights[0])

@@ -178,6 +178,21 @@ def test_of_a_merge_the_oldest_survives_and_confirmation_passes_on(tell: Teller,
     assert tell.night(NIGHT + timedelta(3), status) == []
 
 
+def test_of_equally_old_alerts_the_larger_survives(tell: Teller, status: AnyArray) -> None:
+    status[5:9, 5:8] = 2
+    status[5:9, 12:18] = 2
+    tell.night(NIGHT, status)
+    status[5, 8:12] = 2
+    assert tell.night(NIGHT + timedelta(1), status) == ["r5c12 grown", "r5c5 merged"]
+
+
+def test_a_part_of_exactly_the_mmu_is_split_off(tell: Teller, status: AnyArray) -> None:
+    status[5, 5:40] = 2
+    tell.night(NIGHT, status)
+    status[5, 15] = 1
+    assert "r5c5 created" in tell.night(NIGHT + timedelta(1), status)
+
+
 def test_split_and_merge_in_one_night(tell: Teller, status: AnyArray) -> None:
     status[5, 5:40] = 2  # A
     tell.night(NIGHT, status)
