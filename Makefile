@@ -9,6 +9,8 @@ RUN    := $(VENV)/bin/
 TORCH_BACKEND ?=
 EXTRAS ?= test
 DEMO_HOME ?= var/demo
+# The demo and the tests write little: they run where a province would be refused for want of space.
+MIN_FREE_SHARE ?= 0.01
 SHARED ?= ../shared
 
 UV := $(shell command -v uv 2>/dev/null)
@@ -35,10 +37,10 @@ install-bench:
 	@$(MAKE) --no-print-directory install EXTRAS=test,bench
 
 demo: install ## the nightly job on a simulated archive with known truth, about 4 minutes on 2 cores
-	$(RUN)enggang demo --home $(DEMO_HOME)
+	ENGGANG_MIN_FREE_SHARE=$(MIN_FREE_SHARE) $(RUN)enggang demo --home $(DEMO_HOME)
 
 test: install ## all tests
-	$(RUN)python -m pytest -n 2 --dist loadgroup
+	ENGGANG_MIN_FREE_SHARE=$(MIN_FREE_SHARE) $(RUN)python -m pytest -n 2 --dist loadgroup
 
 lint: install ## ruff and mypy --strict
 	$(RUN)ruff check .

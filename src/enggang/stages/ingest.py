@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
@@ -63,15 +63,16 @@ def catch_up(job: Job, writer: Writer, scenes: Iterable[Scene], progress: Progre
     """
     tally = _Tally()
     known = applied_scenes(writer.log())
-    watched = {channel.sensor for channel in job.monitor.channels}
-    offered = {s.id: s for s in scenes if s.sensor in watched}
-    pending = sorted((s for s in offered.values() if _is_new(s, known)), key=lambda s: s.sort_key)
+    offered = {s.id: s for s in watched(job, scenes)}
+    pending = unapplied(offered.values(), known)
     last = max(((c.acquired, c.scene_id) for c in known.values() if c.acquired), default=None)
-    late = [s for s in pending if last is not None and s.sort_key <= last]
-    late = [s for s in late if _try(tally, s, partial(_rehearse, job, writer, s))]
-    if late and not _try(tally, late[0], partial(_roll_back, job, writer, late[0], offered, known, tally)):
-        late = []
-    fresh = [s for s in pending if last is None or s.sort_key > last]
+    fresh = [s for s in pending if s.id not in known and (last is None or s.sort_key > last)]
+    late = [s for s in pending if s not in fresh and _try(tally, s, partial(_rehearse, job, writer, s))]
+    late.sort(key=lambda s: _earliest(s, known))
+    stale = {s.id for s in pending} - {s.id for s in late}
+    replayable = {scene_id: s for scene_id, s in offered.items() if scene_id not in stale}
+    while late and not _try(tally, late[0], partial(_roll_back, job, writer, late[0], replayable, known, tally)):
+        late = late[1:]
     again = [offered[c] for c in tally.replayed if c not in {s.id for s in late}]
     queue = sorted([*late, *again, *fresh], key=lambda s: s.sort_key)
     with progress.step("scenes", len(queue)) as tick:
@@ -80,6 +81,18 @@ def catch_up(job: Job, writer: Writer, scenes: Iterable[Scene], progress: Progre
                 tally.applied.append(scene.id)
             tick()
     return Ingested(tuple(tally.applied), tuple(tally.replayed), tuple(tally.failures))
+
+
+def watched(job: Job, scenes: Iterable[Scene]) -> list[Scene]:
+    """The scenes of sensors that the monitor has a channel for."""
+    sensors = {channel.sensor for channel in job.monitor.channels}
+    return [s for s in scenes if s.sensor in sensors]
+
+
+def unapplied(scenes: Iterable[Scene], known: Mapping[str, Commit]) -> list[Scene]:
+    """Scenes that are not in the state, or there in an earlier version; in order of acquisition."""
+    new = (s for s in scenes if s.id not in known or known[s.id].fingerprint != s.fingerprint)
+    return sorted(new, key=lambda s: s.sort_key)
 
 
 def apply_scene(job: Job, writer: Writer, scene: Scene) -> Commit | None:
@@ -244,21 +257,31 @@ def _look(aoi: Aoi, scene: Scene, channels: tuple[Channel, ...], window: Window)
 
 
 def _roll_back(
-    job: Job, writer: Writer, first: Scene, offered: dict[str, Scene], known: dict[str, Commit], tally: _Tally
+    job: Job, writer: Writer, first: Scene, replayable: Mapping[str, Scene], known: dict[str, Commit], tally: _Tally
 ) -> None:
     """Reset to the commit before `first`, after making sure that everything since can be replayed."""
     target = before_scene(writer.log(), *_earliest(first, known))
     kept = {c.scene_id for c in writer.log()[: [c.snapshot for c in writer.log()].index(target.snapshot) + 1]}
     undone = [scene_id for scene_id in known if scene_id not in kept]
-    gone = [scene_id for scene_id in undone if scene_id not in offered]
+    reader = job.store.reader()
+    gone = [scene_id for scene_id in undone if not _can_replay(job, reader, replayable.get(scene_id))]
     if gone:
         raise HistoryMissing(
-            f"scene {first.id} is late and {len(gone)} later scenes are gone from the source ({', '.join(gone[:3])})",
+            f"scene {first.id} is late and {len(gone)} later scenes are gone from the source or can't be read "
+            f"({', '.join(gone[:3])})",
             "restore them in the catalogue, or go on without the late scene",
         )
     log.info("%s: %s is late: back to before it, %d scenes to replay", job.aoi.id, first.id, len(undone))
     writer.reset_to(target.snapshot)
     tally.replayed.extend(undone)
+
+
+def _can_replay(job: Job, reader: StateReader, scene: Scene | None) -> bool:
+    """Whether a scene that would be undone is offered as it was applied, and its files are whole by their headers."""
+    try:
+        return scene is not None and bool(_ready_channels(job, reader, scene))
+    except (SceneError, BaselineMissing):
+        return False
 
 
 def _earliest(scene: Scene, known: dict[str, Commit]) -> tuple[datetime, str]:
@@ -271,10 +294,6 @@ def _earliest(scene: Scene, known: dict[str, Commit]) -> tuple[datetime, str]:
 
 def _nothing(_window: Window, _result: None) -> None:
     """The task did it all."""
-
-
-def _is_new(scene: Scene, known: dict[str, Commit]) -> bool:
-    return scene.id not in known or known[scene.id].fingerprint != scene.fingerprint
 
 
 def _try(tally: _Tally, scene: Scene, action: Callable[[], object]) -> bool:

@@ -19,10 +19,10 @@ from enggang.monitors.schema import StateIdentity
 from enggang.monitors.state import StateStore
 from enggang.settings import Settings
 from enggang.sources.base import Source
-from enggang.sources.registry import open_source
+from enggang.sources.registry import DeferredSource
 
-#: The nightly run starts at this local time, when the day it is about is over.
-RUN_AT = time(2, 0)
+#: The nightly run starts at this local time, when the day it is about is over; its alerts are there by the second.
+RUN_AT, READY_BY = time(2, 0), time(6, 0)
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,24 @@ class Job:
 def open_job(aoi_id: str, settings: Settings, source: str | None = None) -> Job:
     """Put a job together from the AOI's file and the settings; `source` overrides the AOI's own.
 
-    Raises `AoiError`, `ConfigError`, `SourceError`.
+    The source is opened by the first search. Raises `AoiError`, `ConfigError`.
     """
     aoi = load_aoi(aoi_id, settings.aoi_dir)
     if len(aoi.properties.monitors) != 1:
         raise AoiError(f"AOI {aoi_id} names {len(aoi.properties.monitors)} monitors", "name one forest monitor")
     monitor = load_monitor(aoi.properties.monitors[0])
     catalog = open_catalog(settings.catalog, settings.home)
-    return Job(aoi, monitor, settings, open_source(source or aoi.properties.source, catalog))
+    return Job(aoi, monitor, settings, DeferredSource(source or aoi.properties.source, catalog))
 
 
 def last_closed_night(now: datetime, timezone: str) -> date:
     """The night that a run started at `now` (UTC-aware) is about: yesterday in local time."""
     return now.astimezone(ZoneInfo(timezone)).date() - timedelta(days=1)
+
+
+def next_update(now: datetime, timezone: str) -> datetime:
+    """When, in local time, the alerts of the next run after `now` (UTC-aware) are there at the latest."""
+    zone = ZoneInfo(timezone)
+    local = now.astimezone(zone)
+    day = local.date() if local.time() < RUN_AT else local.date() + timedelta(days=1)
+    return datetime.combine(day, READY_BY, zone)

@@ -51,9 +51,9 @@ def run_night(
     found = options.found or discover(job, night)
     found = found.up_to(night, job.aoi.properties.timezone)
     path = job.layout.run(job.aoi.id, night)
-    inputs = inputs_digest(job, (*found.history, *found.monitored), options.publish)
+    inputs = inputs_digest(job, found.monitored, night)
     done = read_summary(path)
-    if done is not None and done.inputs == inputs and done.outcome == "complete":
+    if done is not None and done.inputs == inputs and done.serves(options.publish):
         return done.model_copy(update={"already_done": True})
     _require_last(job, night)
     with job.store.writer(OWNER, job.settings.lease_seconds) as writer:
@@ -77,7 +77,7 @@ def backfill(
         for offset in range((last - first).days + 1):
             night = first + timedelta(days=offset)
             options = NightOptions(publish=every_product or night == last, found=found)
-            yield run_night(job, night, options)
+            yield run_night(job, night, options, progress)
             tick()
 
 

@@ -16,6 +16,7 @@ from enggang.errors import LedgerError
 from enggang.files import read_json, write_json
 from enggang.stages.coverage import Coverage
 from enggang.stages.job import Job
+from enggang.stages.scenes import LOOKBACK
 from enggang.types import Failure, Scene
 
 Outcome = Literal["complete", "incomplete"]
@@ -24,8 +25,8 @@ Outcome = Literal["complete", "incomplete"]
 class NightSummary(BaseModel):
     """The summary of one AOI's night.
 
-    `at`: nominal UTC time of the run. `inputs`: SHA-256 over monitor, software and the scenes found; the same inputs
-    need no second run. `applied`: scenes since the night before. `last_scene`: time of the newest scene by sensor.
+    `at`: nominal UTC time of the run. `inputs`: see `inputs_digest`; the same inputs need no second run. `applied`:
+    scenes since the night before. `last_scene`: time of the newest scene by sensor.
     `coverage`: see `coverage.Coverage`. `outcome` is incomplete where a scene or a product failed; it is tried again
     next night.
     """
@@ -52,11 +53,20 @@ class NightSummary(BaseModel):
     picture: str | None = None
     already_done: bool = False
 
+    def serves(self, publish: bool) -> bool:
+        """True where nothing is left to do for a run that is to `publish` or not."""
+        return self.outcome == "complete" and (self.published or not publish)
 
-def inputs_digest(job: Job, scenes: Iterable[Scene], publish: bool) -> str:
-    """SHA-256 over all that decides a night's result."""
-    rows: list[Any] = [[s.id, s.fingerprint] for s in scenes]
-    document = [__version__, job.monitor.key, job.monitor.digest, publish, rows]
+
+def inputs_digest(job: Job, scenes: Iterable[Scene], night: date) -> str:
+    """SHA-256 over monitor, software and the scenes that `LOOKBACK` lets a night see.
+
+    The window hangs on the night alone: what a search returns beyond it depends on the state, and a second run of the
+    same night would not know itself again.
+    """
+    oldest = job.closes(night) - LOOKBACK
+    rows: list[Any] = [[s.id, s.fingerprint] for s in scenes if s.acquired >= oldest]
+    document = [__version__, job.monitor.key, job.monitor.digest, rows]
     return hashlib.sha256(orjson.dumps(document)).hexdigest()
 
 
