@@ -44,16 +44,17 @@ def _files_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "outcomes"), [("kill", {KILLED}), ("full", {FULL, SURVIVED})])
 def test_a_fault_at_any_write_point_harms_no_reader_and_a_rerun_completes(
     mode: str, outcomes: set[int], tmp_path: Path
 ) -> None:
-    script = [sys.executable, "-W", "ignore", str(HERE / "publish_under_fault.py"), str(tmp_path), mode, "3"]
+    script = [sys.executable, "-W", "ignore", str(HERE / "publish_under_fault.py"), str(tmp_path), mode, "4"]
     done = subprocess.run(script, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["wrong"] == []
-    assert len(report["statuses"]) >= 15
+    assert len(report["statuses"]) >= 12
     assert set(report["statuses"]) == outcomes, done.stderr
 
 

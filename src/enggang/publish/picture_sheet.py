@@ -168,7 +168,7 @@ def _scale_bar(axes: Axes, geobox: GeoBox, points: float, line: float) -> None:
     step = _metres_per_pixel(geobox)
     metres = _round_length(columns * step / 4)
     left, y, length = line, rows - line, metres / step
-    for ink, width in (("black", 0.27), ("white", 0.15)):
+    for ink, width in (("black", 0.46), ("white", 0.27)):
         axes.plot([left, left + length], [y, y], color=ink, linewidth=width * points, solid_capstyle="butt")
     label = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
     _outlined(axes, (left + length / 2, y - 0.4 * line), label, points)
