@@ -4,8 +4,8 @@
 
 Prints one JSON object. "read": coefficients, standard deviation and all belief arrays of every block. "write":
 log-odds, last valid observation and status of every block, up to the durable commit. "plain": the same packed bytes
-with `tofile` and `fromfile`, one file an array and block, on the same threads. Run it with a warm page cache and an
-idle machine, or compare the ratios.
+with `tofile` and `fromfile`, one file an array and block, on the same threads. "cpu": seconds of all threads together,
+which tell more than the clock on a machine that is busy with other work. Run it with a warm page cache.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def landscape(name: str, shape: tuple[int, ...], seed: int) -> AnyArray:
     return np.where(noise > 3, 1, 0).astype(next(s.dtype for s in BELIEF if s.name == name))
 
 
-def timed(pool: ThreadPoolExecutor, work: Callable[[Window], object], windows: Iterable[Window]) -> float:
-    """Seconds that `work` takes over all windows."""
-    start = time.perf_counter()
+def timed(pool: ThreadPoolExecutor, work: Callable[[Window], object], windows: Iterable[Window]) -> tuple[float, float]:
+    """Seconds, and CPU seconds of all threads, that `work` takes over all windows."""
+    start, cpu = time.perf_counter(), time.process_time()
     for _ in pool.map(work, windows):
         pass
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - cpu
 
 
 def fill(tx: Transaction, names: Iterable[str], seed: int, pool: ThreadPoolExecutor) -> None:
@@ -106,9 +106,12 @@ def measure_plain(folder: Path, reader: StateReader, pool: ThreadPoolExecutor) -
             kept[window[0].start * 100_000 + window[1].start][name].tofile(path("new-" + name, window))
 
     windows = list(reader.blocks())
+    read, write = min(timed(pool, load, windows) for _ in range(2)), timed(pool, save, windows)
     return {
-        "plain_read_s": min(timed(pool, load, windows) for _ in range(2)),
-        "plain_write_s": timed(pool, save, windows),
+        "plain_read_s": read[0],
+        "plain_read_cpu_s": read[1],
+        "plain_write_s": write[0],
+        "plain_write_cpu_s": write[1],
     }
 
 
@@ -124,12 +127,17 @@ def measure_night(store: StateStore, pool: ThreadPoolExecutor, windows: list[Win
         arrays["status"][0, :8] = 3
     with store.writer("bench", 90) as writer:
         change = Change("scene", "night", datetime(2026, 1, 1, tzinfo=UTC), "print")
-        start = time.perf_counter()
         with writer.transaction(change) as tx:
             write = timed(pool, lambda w: [tx.write(n, w, fresh[w[0].start, w[1].start][n]) for n in NIGHTLY], windows)
-            committed = time.perf_counter()
-        end = time.perf_counter()
-    return {"read_s": read, "write_s": write, "commit_s": end - committed, "write_and_commit_s": end - start}
+            start = time.perf_counter()
+        commit = time.perf_counter() - start
+    return {
+        "read_s": read[0],
+        "read_cpu_s": read[1],
+        "write_s": write[0],
+        "write_cpu_s": write[1],
+        "commit_s": commit,
+    }
 
 
 def main() -> None:
