@@ -96,7 +96,7 @@ class FencedOut(StateError):
 
 
 class HistoryMissing(StateError):
-    """Scenes that a replay needs are gone from the source."""
+    """What a replay needs is gone: scenes from the source, or the pixels of earlier commits."""
 
 
 class BaselineMissing(StateError):

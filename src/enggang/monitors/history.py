@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import orjson
 
-from enggang.errors import CorruptState, StateError
+from enggang.errors import CorruptState, HistoryMissing, StateError
 from enggang.types import utc
 
 Kind = Literal["create", "baseline", "scene", "migration"]
@@ -84,7 +84,7 @@ def applied_scenes(commits: Sequence[Commit]) -> dict[str, Commit]:
 def before_scene(commits: Sequence[Commit], acquired: datetime, scene_id: str) -> Commit:
     """The commit to reset to so that this scene comes next: the last one before any scene at or after it.
 
-    Scenes are ordered by (acquired, id), as `Scene.sort_key`. Raises `StateError` where history is too short.
+    Scenes are ordered by (acquired, id), as `Scene.sort_key`. Raises `HistoryMissing` where history is too short.
     """
     last: Commit | None = None
     for commit in commits:
@@ -92,7 +92,7 @@ def before_scene(commits: Sequence[Commit], acquired: datetime, scene_id: str) -
             break
         last = commit
     if last is None or not last.readable:
-        raise StateError(
+        raise HistoryMissing(
             f"the state can't go back to before {scene_id} ({utc(acquired)}): those pixels were given up",
             "build the monitor's state anew from its history",
         )
