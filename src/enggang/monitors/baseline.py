@@ -61,6 +61,24 @@ class Baseline:
     n: NDArray[np.uint16]
 
 
+def recent_level(values: FloatArray, mean: FloatArray, last: int) -> FloatArray:
+    """How far the end of the history lies from the baseline: the median of the `last` valid residuals of each pixel.
+
+    values, mean: (time, y, x) float32 in the measure's unit, NaN = not valid. Returns (y, x) float32, NaN where there
+    is no valid value. A pixel that was cleared within the history shows here, however robust the fit was.
+    """
+    residual = values - mean
+    valid = np.isfinite(residual)
+    from_end = np.cumsum(valid[::-1], axis=0)[::-1]
+    recent = np.where(valid & (from_end <= last), residual, np.nan)
+    recent = np.sort(recent, axis=0)[: max(last, 1)]
+    count = np.isfinite(recent).sum(axis=0)
+    low, high = np.maximum(count - 1, 0) // 2, count // 2
+    pick = [np.take_along_axis(recent, np.minimum(i, len(recent) - 1)[None], axis=0)[0] for i in (low, high)]
+    level: FloatArray = np.where(count > 0, 0.5 * (pick[0] + np.where(count % 2, pick[0], pick[1])), np.nan)
+    return level.astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """How to fit: `robust_iterations` = 0 is ordinary least squares; pixels with fewer than `min_observations` valid

@@ -32,6 +32,8 @@ class BaselineConfig(BaseModel):
     years: float = Field(default=2.0, gt=0, le=30)
     min_observations: int = Field(default=12, ge=3)
     robust_iterations: int = Field(default=10, ge=0, le=50, description="0 = ordinary least squares")
+    recent_observations: int = Field(default=8, ge=1, description="the end of the history, checked for a late clearing")
+    recent_share: float = Field(default=0.5, gt=0, description="share of a channel's shift that makes it one")
 
 
 class ChannelConfig(BaseModel):
@@ -59,6 +61,9 @@ class ChannelConfig(BaseModel):
     scene_shift: bool = Field(default=False, description="remove the scene's median residual first (rain)")
     speckle_window: int = Field(default=1, ge=1, le=9)
     forest_min: float | None = Field(default=None, description="baseline mean below which a pixel is no forest")
+    late_clearing: bool = Field(
+        default=True, description="the end of the history can show that forest was gone already"
+    )
 
 
 class BeliefConfig(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from enggang.aoi import Aoi
 from enggang.cube import check_scene, observe_block
 from enggang.errors import BaselineMissing, SceneError
-from enggang.monitors.baseline import FitOptions, fit
+from enggang.monitors.baseline import FitOptions, fit, recent_level
 from enggang.monitors.history import Change
 from enggang.monitors.schema import BELIEF, UNIT_SCALE, ArraySpec, baseline_name, baseline_specs, pack
 from enggang.monitors.writer import Transaction, Writer
@@ -24,7 +24,7 @@ from enggang.stages.job import Job
 from enggang.stages.pool import Window, map_blocks, windows_of
 from enggang.stages.progress import Progress
 from enggang.stages.shift import history_shifts
-from enggang.types import AnyArray, Failure, FloatArray, PixelStatus, Scene, day_number
+from enggang.types import AnyArray, BoolArray, Failure, FloatArray, PixelStatus, Scene, day_number
 
 #: The stack of one fit stays below this many float32 values for each worker (256 MB).
 _STACK = 64_000_000
@@ -123,7 +123,7 @@ def _commit(job: Job, writer: Writer, series: Sequence[_Series], progress: Progr
             digest.update(scene.fingerprint.encode())
     counts = {s.channel.key: len(s.scenes) for s in series}
     windows = windows_of(job.identity.shape, job.settings.block)
-    task = partial(_fit_block, job.aoi, tuple(series), _options(job))
+    task = partial(_fit_block, job.aoi, tuple(series), _Fit.of(job))
     last = day_number(job.aoi.properties.monitor_from) - 1
     change = Change("baseline", fingerprint=digest.hexdigest(), extra={"scenes": counts, "until": last})
     with writer.transaction(change) as transaction, progress.step("baseline", len(windows)) as tick:
@@ -137,11 +137,6 @@ def _commit(job: Job, writer: Writer, series: Sequence[_Series], progress: Progr
         map_blocks(job, task, windows, save)
 
 
-def _options(job: Job) -> FitOptions:
-    config = job.monitor.baseline
-    return FitOptions(config.robust_iterations, config.min_observations, job.engine.device, job.engine.compile)
-
-
 def _save(transaction: Transaction, window: Window, arrays: Mapping[str, AnyArray]) -> None:
     for name, values in arrays.items():
         transaction.write(name, window, values)
@@ -151,44 +146,77 @@ def _specs(channel: Channel) -> tuple[ArraySpec, ...]:
     return baseline_specs(channel.key, channel.model.size, UNIT_SCALE[channel.config.sensor])
 
 
-def _fit_block(aoi: Aoi, series: tuple[_Series, ...], options: FitOptions, window: Window) -> dict[str, AnyArray]:
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How a block is fitted, and how the end of its history is judged."""
+
+    options: FitOptions
+    recent_observations: int
+    recent_share: float
+
+    @classmethod
+    def of(cls, job: Job) -> _Fit:
+        config = job.monitor.baseline
+        engine = job.engine
+        options = FitOptions(config.robust_iterations, config.min_observations, engine.device, engine.compile)
+        return cls(options, config.recent_observations, config.recent_share)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """One channel of some rows. cleared: (y, x) bool, no forest at the end of the history by this channel.
+    last: (y, x) uint16, day of the last valid observation."""
+
+    coef: FloatArray
+    sd: FloatArray
+    n: AnyArray
+    cleared: BoolArray
+    last: AnyArray
+
+    def packed(self, channel: Channel) -> dict[str, AnyArray]:
+        return {s.name: pack(s, getattr(self, s.name.rsplit("/", 1)[1])) for s in _specs(channel)}
+
+
+def _fit_block(aoi: Aoi, series: tuple[_Series, ...], how: _Fit, window: Window) -> dict[str, AnyArray]:
     """All packed arrays of one block: baselines, and the belief before the first scene."""
     geobox = aoi.geobox[window]
     shape = (int(geobox.shape[0]), int(geobox.shape[1]))
-    arrays: dict[str, AnyArray] = {}
-    known, forest = np.zeros(shape, bool), np.ones(shape, bool)
-    last_valid = np.zeros(shape, np.uint16)
+    arrays: dict[str, AnyArray] = {spec.name: np.full(shape, spec.fill, spec.dtype) for spec in BELIEF}
+    known, cleared = np.zeros(shape, bool), np.zeros(shape, bool)
     for one in series:
-        specs = {spec.name: spec for spec in _specs(one.channel)}
-        fitted, seen = _fit_channel(one, geobox, options)
-        arrays |= {name: pack(spec, fitted[name.rsplit("/", 1)[1]]) for name, spec in specs.items()}
-        ready = arrays[baseline_name(one.channel.key, "sd")] > 0
-        known |= ready
-        least = one.channel.config.forest_min
-        if least is not None:
-            forest &= ~(ready & (fitted["coef"][0] < least))
-        np.maximum(last_valid, seen, out=last_valid)
-    status = np.where(known, np.where(forest, PixelStatus.FOREST, PixelStatus.NONFOREST), PixelStatus.UNKNOWN)
-    status = np.where(aoi.inside(geobox), status, PixelStatus.OUTSIDE).astype(np.uint8)
-    belief = {spec.name: np.full(shape, spec.fill, spec.dtype) for spec in BELIEF}
-    return {**belief, **arrays, "status": status, "last_valid": last_valid}
+        fitted = _fit_channel(one, geobox, how)
+        arrays |= fitted.packed(one.channel)
+        known |= arrays[baseline_name(one.channel.key, "sd")] > 0
+        cleared |= fitted.cleared
+        np.maximum(arrays["last_valid"], fitted.last, out=arrays["last_valid"])
+    status = np.where(known, np.where(cleared, PixelStatus.NONFOREST, PixelStatus.FOREST), PixelStatus.UNKNOWN)
+    arrays["status"] = np.where(aoi.inside(geobox), status, PixelStatus.OUTSIDE).astype(np.uint8)
+    return arrays
 
 
-def _fit_channel(one: _Series, geobox: GeoBox, options: FitOptions) -> tuple[dict[str, AnyArray], AnyArray]:
-    """coef, sd and n of one channel on a block, and the day of the last valid observation; strip by strip."""
-    basis = one.channel.model.basis(one.days)
+def _fit_channel(one: _Series, geobox: GeoBox, how: _Fit) -> _Fitted:
+    """Fit one channel on a block, strip by strip, so that the stack of all dates stays within `_STACK`."""
     rows, columns = (int(n) for n in geobox.shape)
-    strip = max(1, min(rows, _STACK // (len(one.scenes) * columns)))
-    parts: list[tuple[AnyArray, AnyArray, AnyArray, AnyArray]] = []
-    for top in range(0, rows, strip):
-        part = geobox[top : min(top + strip, rows), 0:columns]
-        stack = np.stack([_observe(s, part, (one.channel,)) for s in one.scenes])
-        stack -= one.shifts[:, None, None]
-        found = fit(stack, basis, options)
-        seen = np.where(np.isfinite(stack), one.days[:, None, None], 0).max(axis=0).astype(np.uint16)
-        parts.append((found.coef, found.sd, found.n, seen))
-    coef, sd, n, last = (np.concatenate(arrays, axis=-2) for arrays in zip(*parts, strict=True))
-    return {"coef": coef, "sd": sd, "n": n}, last
+    height = max(1, min(rows, _STACK // (len(one.scenes) * columns)))
+    strips = [geobox[top : min(top + height, rows), 0:columns] for top in range(0, rows, height)]
+    parts = [_fit_strip(one, strip, how) for strip in strips]
+    names = [f.name for f in fields(_Fitted)]
+    return _Fitted(**{n: np.concatenate([getattr(part, n) for part in parts], axis=-2) for n in names})
+
+
+def _fit_strip(one: _Series, geobox: GeoBox, how: _Fit) -> _Fitted:
+    stack = np.stack([_observe(s, geobox, (one.channel,)) for s in one.scenes])
+    stack -= one.shifts[:, None, None]
+    basis, config = one.channel.model.basis(one.days), one.channel.config
+    found = fit(stack, basis, how.options)
+    last = np.where(np.isfinite(stack), one.days[:, None, None], 0).max(axis=0).astype(np.uint16)
+    cleared = np.zeros(last.shape, bool)
+    if config.forest_min is not None:
+        cleared |= found.coef[0] < config.forest_min
+    if config.late_clearing:
+        level = recent_level(stack, np.tensordot(basis, found.coef, axes=1), how.recent_observations)
+        cleared |= level < how.recent_share * config.shift
+    return _Fitted(found.coef, found.sd, found.n, cleared, last)
 
 
 def _observe(scene: Scene, geobox: GeoBox, channels: tuple[Channel]) -> FloatArray:
