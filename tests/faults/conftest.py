@@ -102,3 +102,22 @@ def outcome(tree: Callable[[Path], dict[str, str]]) -> Callable[[Job], dict[str,
         return {"files": tree(job.settings.home), "pixels": pixels, "version": state_version(log), "log": scenes}
 
     return of
+
+
+@pytest.fixture
+def case(tmp_path: Path, quick_spec: DemoSpec, quick_archive: Path) -> Callable[..., Path]:
+    """`case(first, last, archive=…, setting=value …)` writes what `nightly_process.py` reads; the folder."""
+
+    def write(first: date, last: date, archive: Path = quick_archive, **settings: Any) -> Path:
+        document = {
+            "aoi": demo_feature(quick_spec),
+            "archive": str(archive),
+            "monitor": "kaltim",
+            "settings": {"min_free_share": 0.0, "workers": 2, **settings},
+            "first": first,
+            "last": last,
+        }
+        (tmp_path / "case.json").write_bytes(orjson.dumps(document))
+        return tmp_path
+
+    return write
