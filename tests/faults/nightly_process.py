@@ -1,7 +1,7 @@
 """Nightly runs in processes of their own, to be killed and stopped. Run as a script; speaks JSON lines.
 
-    nightly_process.py kills CASE COUNT SEED    kill backfills at COUNT moments spread over their length, in homes
-                                                CASE/killed-0 …, and let each home be finished afterwards
+    nightly_process.py kills CASE COUNT SEED    kill backfills COUNT times at random moments, in homes CASE/killed-0 …,
+                                                each of which goes on until it is done
     nightly_process.py points CASE SAMPLES      kill a night at SAMPLES of its write points, each in a copy of CASE/base
     nightly_process.py pause CASE               run a night in CASE/home, stop before its first scene until a line comes
 
@@ -41,8 +41,6 @@ from enggang.stages.progress import Silent
 _LATE = ("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.font_manager", "pyogrio", "geopandas")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CHANGING = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.utime"}
-#: Homes that the kills are dealt out to.
-_HOMES = 4
 #: Exit status of a run that ended before its kill came.
 DONE = 0
 
@@ -95,23 +93,28 @@ def kills(folder: Path, count: int, seed: int) -> None:
     make_job, first, last = read_case(folder)
 
     def run(home: Path) -> None:
-        for _ in backfill(make_job(home), first, last, every_product=True):
+        for _ in backfill(make_job(home), first, last):
             pass
 
     begun = time.monotonic()
     status = wait(forked(lambda: run(folder / "undisturbed")))
     length = time.monotonic() - begun
     say(home="undisturbed", status=status, seconds=length)
-    moments = [(n + 0.5) / count * 0.95 for n in range(count)]
-    random.Random(seed).shuffle(moments)
-    for number in range(_HOMES):
-        home = folder / f"killed-{number}"
-        for moment in moments[number::_HOMES]:
+    rng = random.Random(seed)
+    made, homes = 0, 0
+    while made < count:
+        home = folder / f"killed-{homes}"
+        homes += 1
+        status = -signal.SIGKILL
+        while status and made < count:
             pid = forked(lambda home=home: run(home))  # type: ignore[misc]
-            time.sleep(moment * length)
+            time.sleep(rng.uniform(0.02, 0.7) * length)
             os.kill(pid, signal.SIGKILL)
-            say(home=home.name, moment=moment, status=wait(pid), **traces(home))
-        say(home=home.name, status=wait(forked(lambda home=home: run(home))), **traces(home))  # type: ignore[misc]
+            status = wait(pid)
+            made += status != DONE
+            say(home=home.name, killed=status != DONE, status=status, **traces(home))
+        if status:
+            say(home=home.name, killed=False, status=wait(forked(lambda home=home: run(home))))  # type: ignore[misc]
 
 
 def count_changes(home: Path, die_at: int) -> Callable[[], int]:

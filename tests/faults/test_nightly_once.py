@@ -1,4 +1,4 @@
-"""FAULTS 2, 4 and 19 for whole nights: one run at a time, a dead or frozen one is succeeded, a done one only says so."""
+"""FAULTS 2, 4, 19 for whole nights: one run at a time, a dead or frozen one is succeeded, a done one only says so."""
 
 from __future__ import annotations
 
