@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 from enggang.cube import check_scene, observe_block, open_cube
 from enggang.cube.enlarge import enlarge
 from enggang.cube.indices import INDICES
-from enggang.cube.masks import OUTSIDE, clear_classes
+from enggang.cube.masks import OUTSIDE, unclear_classes
 from enggang.cube.reader import read_band, read_classes, read_values
 from enggang.errors import ConfigError, GridMismatch, MissingBand, SceneError
 from enggang.sources.registry import open_source
@@ -218,12 +218,12 @@ def test_classes_are_never_mixed(tmp_path: Path) -> None:
 def test_what_is_outside_the_file_does_not_grow() -> None:
     classes = np.full((9, 9), 4, np.uint8)
     classes[:3] = OUTSIDE
-    clear = clear_classes(classes, MaskRule(dilate=2))
+    clear = ~unclear_classes(classes, MaskRule(dilate=2))
     assert clear.shape == (5, 5)
     assert not clear[0].any()
     assert clear[1:].all()
     classes[:3] = 0
-    assert not clear_classes(classes, MaskRule(dilate=2))[:3].any()
+    assert unclear_classes(classes, MaskRule(dilate=2))[:3].all()
 
 
 def test_nodata_of_the_file_of_the_item_and_of_a_mask(tmp_path: Path) -> None:

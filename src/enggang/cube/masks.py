@@ -1,4 +1,4 @@
-"""Which optical observations count as clear. Arrays in, arrays out."""
+"""Which optical observations don't count as clear. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from enggang.types import AnyArray, BoolArray, FloatArray, MaskRule
 OUTSIDE = 255
 
 
-def clear_classes(classes: AnyArray, rule: MaskRule) -> BoolArray:
-    """Pixels of a scene classification that are clear: (y, x) bool, smaller than `classes` by `rule.dilate` each side.
+def unclear_classes(classes: AnyArray, rule: MaskRule) -> BoolArray:
+    """Pixels of a scene classification that aren't clear: (y, x) bool, `rule.dilate` smaller on each side.
 
     `classes`: (y, x) uint8. Every class that isn't in `rule.scl_valid` grows by `rule.dilate` pixels (a square);
     what lies outside the file is not clear, but doesn't grow: nothing is known of it.
@@ -20,22 +20,22 @@ def clear_classes(classes: AnyArray, rule: MaskRule) -> BoolArray:
     for valid in rule.scl_valid:
         bad &= classes != valid
     if rule.dilate == 0:
-        return ~bad
+        return bad
     edge = rule.dilate
     known_bad = bad & (classes != OUTSIDE)
     grown = _grow(_grow(known_bad, edge, 0), edge, 1)
     height, width = classes.shape
     centre: BoolArray = bad[edge : height - edge, edge : width - edge]
-    return ~(grown | centre)
+    return grown | centre
 
 
-def clear_blue(blue: FloatArray, limit: float) -> BoolArray:
-    """Pixels not brighter than `limit` in blue: (y, x) bool. NaN counts as clear: the other tests decide there.
+def bright_blue(blue: FloatArray, limit: float) -> BoolArray:
+    """Pixels brighter than `limit` in blue: (y, x) bool. NaN is not bright: the other tests decide there.
 
     Cloud that a classification misses is bright in blue over forest, where reflectance stays below 0.05
     (Zhu and Woodcock 2014, Remote Sensing of Environment 152:217–234).
     """
-    return ~(blue > np.float32(limit))
+    return blue > np.float32(limit)
 
 
 def _grow(bad: BoolArray, edge: int, axis: int) -> BoolArray:

@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 from enggang.cube.assets import asset_of, gdal_settings
 from enggang.cube.backscatter import to_decibel
 from enggang.cube.indices import INDICES
-from enggang.cube.masks import clear_blue, clear_classes
+from enggang.cube.masks import bright_blue, unclear_classes
 from enggang.cube.reader import Band, read_band, read_classes
 from enggang.errors import ConfigError
 from enggang.types import BoolArray, FloatArray, MaskRule, ObservationSpec, Scene
@@ -58,26 +58,24 @@ class _Block:
         self.scene = scene
         self.geobox = geobox
         self._bands: dict[tuple[str, int], Band] = {}
-        self._classes: dict[MaskRule, BoolArray] = {}
+        self.shape = (int(geobox.shape[0]), int(geobox.shape[1]))
+        self._masks: dict[MaskRule, BoolArray | None] = {}
 
     def observe(self, spec: ObservationSpec) -> FloatArray:
         bands = bands_of(self.scene, spec)
         if self.scene.sensor == "sar":
             return self._backscatter(bands[0], spec)
         function = _as_it_is if bands == (spec.measure,) else INDICES[spec.measure].function
-        sources = [self._band(band) for band in bands]
-        masked = mask_bands(self.scene, spec.mask)
-        limit = None if spec.mask is None or _BLUE not in masked else spec.mask.blue_max
-        blue = None if limit is None else self._band(_BLUE)
-        clear = None if spec.mask is None or _SCL not in masked else self._clear(spec.mask)
-        out = np.empty((int(self.geobox.shape[0]), int(self.geobox.shape[1])), np.float32)
+        first, *others = [self._band(band) for band in bands]
+        unclear = None if spec.mask is None else self._unclear(spec.mask)
+        out = np.empty(self.shape, np.float32)
         for rows in _strips(out.shape):
-            part = function(*(source.rows(rows) for source in sources))
-            if blue is not None and limit is not None:
-                np.copyto(part, np.nan, where=~clear_blue(blue.rows(rows), limit))
-            if clear is not None:
-                np.copyto(part, np.nan, where=~clear[rows])
-            out[rows] = part
+            target = out[rows]
+            part = function(first.rows(rows, target), *(band.rows(rows) for band in others))
+            if part is not target:
+                np.copyto(target, part)
+            if unclear is not None:
+                np.copyto(target, np.nan, where=unclear[rows])
         return out
 
     def _backscatter(self, band: str, spec: ObservationSpec) -> FloatArray:
@@ -92,11 +90,19 @@ class _Block:
             self._bands[key] = read_band(self.scene, band, _padded(self.geobox, halo))
         return self._bands[key]
 
-    def _clear(self, rule: MaskRule) -> BoolArray:
-        if rule not in self._classes:
-            classes = read_classes(self.scene, _SCL, _padded(self.geobox, rule.dilate))
-            self._classes[rule] = clear_classes(classes, rule)
-        return self._classes[rule]
+    def _unclear(self, rule: MaskRule) -> BoolArray | None:
+        """Pixels that the rule refuses; None where the scene has no band to tell."""
+        if rule not in self._masks:
+            bands = mask_bands(self.scene, rule)
+            unclear = np.zeros(self.shape, dtype=bool) if bands else None
+            if unclear is not None and _SCL in bands:
+                unclear |= unclear_classes(read_classes(self.scene, _SCL, _padded(self.geobox, rule.dilate)), rule)
+            if unclear is not None and _BLUE in bands and rule.blue_max is not None:
+                blue = self._band(_BLUE)
+                for rows in _strips(self.shape):
+                    unclear[rows] |= bright_blue(blue.rows(rows), rule.blue_max)
+            self._masks[rule] = unclear
+        return self._masks[rule]
 
 
 def _as_it_is(values: FloatArray) -> FloatArray:

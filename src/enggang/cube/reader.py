@@ -36,10 +36,14 @@ class Band:
     nodata: float | None = None
     is_physical: bool = False
 
-    def rows(self, part: slice) -> FloatArray:
-        """Some rows: (y, x) float32 in the asset's unit, NaN = not valid. A new array at each call."""
+    def rows(self, part: slice, out: FloatArray | None = None) -> FloatArray:
+        """Some rows, into `out` or a new array: (y, x) float32 in the asset's unit, NaN = not valid."""
         raw = self.raw[part]
-        return raw.copy() if self.is_physical else _scale(raw, self.asset, self.nodata, np.empty(raw.shape, np.float32))
+        out = np.empty(raw.shape, np.float32) if out is None else out
+        if self.is_physical:
+            np.copyto(out, raw)
+            return out
+        return _scale(raw, self.asset, self.nodata, out)
 
     def values(self) -> FloatArray:
         """All rows; see `rows`."""
