@@ -55,6 +55,10 @@ class OversizedAsset(SceneError):
     """An asset claims more pixels than any real scene has."""
 
 
+class WorkerLost(SceneError):
+    """Reading a scene killed the workers of a cluster again and again."""
+
+
 class GridMismatch(SceneError):
     """A scene has no CRS, or doesn't meet the AOI."""
 

@@ -44,11 +44,11 @@ class _Series:
         return np.array([day_number(s.acquired.date()) for s in self.scenes], np.float32)
 
 
-class _BadScene(Exception):
+class _BadScene(SceneError):
     """Carries a failing scene out of the blocks; the fit starts again without it."""
 
     def __init__(self, scene: Scene, error: SceneError) -> None:
-        super().__init__(scene.id, error)
+        super().__init__(error.what, error.remedy)
         self.scene = scene
         self.error = error
 

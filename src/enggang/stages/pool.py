@@ -11,6 +11,7 @@ import dask
 import torch
 from dask.delayed import delayed
 
+from enggang.errors import ConfigError, EnggangError, WorkerLost
 from enggang.stages.job import Job
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ def map_blocks(
 
     `task` must be pure and, for a cluster, picklable: a worker that dies after finishing leads to a second run with the
     same result (distributed promises at-least-once, not exactly-once), and nothing is written but by `sink`.
+    Raises what `task` raises; on a cluster also `WorkerLost` and, where there is none, `ConfigError`.
     """
     if job.settings.dask_scheduler and not local:
         _on_cluster(job.settings.dask_scheduler, task, windows, sink)
@@ -43,12 +45,53 @@ def map_blocks(
 def _on_cluster(
     address: str, task: Callable[[Window], T], windows: Sequence[Window], sink: Callable[[Window, T], object]
 ) -> None:
-    distributed: Any = import_module("distributed")  # an optional extra: only a cluster needs it
-    with distributed.Client(address, set_as_default=False) as client:
-        futures = {client.submit(task, window, pure=False): window for window in windows}
+    distributed: Any = _distributed()
+    with _client(distributed, address) as client, client.as_current():
+        futures = {client.submit(_attempt, task, window, pure=False): window for window in windows}
         for future in distributed.as_completed(list(futures)):
-            sink(futures.pop(future), future.result())
+            window = futures.pop(future)
+            try:
+                result = future.result()
+            except distributed.KilledWorker as error:
+                raise WorkerLost(
+                    f"the block at row {window[0].start}, column {window[1].start} killed every worker that took it",
+                    "see the workers' logs; give them more memory, or start a state with a smaller ENGGANG_BLOCK",
+                ) from error
+            if isinstance(result, EnggangError):
+                raise result
+            sink(window, result)
             future.release()
+
+
+def _attempt(task: Callable[[Window], T], window: Window) -> T | EnggangError:
+    """The result, or the error as a value: one that is raised travels with its cause, and GDAL's can't be pickled."""
+    try:
+        return task(window)
+    except EnggangError as error:
+        return error
+
+
+def _distributed() -> Any:
+    """An optional extra: only a cluster needs it. Raises `ConfigError`."""
+    try:
+        return import_module("distributed")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "ENGGANG_DASK_SCHEDULER is set and the package distributed is not installed",
+            "install it, or unset the variable",
+        ) from error
+
+
+@contextmanager
+def _client(distributed: Any, address: str) -> Iterator[Any]:
+    try:
+        client = distributed.Client(address, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"no Dask scheduler at {address} ({error})", "start it, or unset ENGGANG_DASK_SCHEDULER"
+        ) from error
+    with client:
+        yield client
 
 
 @contextmanager
