@@ -41,9 +41,6 @@ def backfill(
     dry_run: DryRun = False,
 ) -> None:
     """Run a range of past nights in order. Cut off anywhere, the same command goes on from there."""
-    from enggang.stages.night import backfill as run_backfill
-    from enggang.stages.plan import plan_run
-
     session = current()
     settings = session.settings()
     areas = aoi_ids(aoi, settings)
@@ -51,6 +48,9 @@ def backfill(
         raise typer.BadParameter(f"--to {last} lies before --from {first}")
 
     def run(one: str) -> None:
+        from enggang.stages.night import backfill as run_backfill
+        from enggang.stages.plan import plan_run
+
         job = job_of(one, settings)
         if dry_run:
             show_plan(plan_run(job, first, last), f"enggang backfill --aoi {one} --from {first} --to {last}")

@@ -31,14 +31,14 @@ def nightly(
 
     A night that was done with the same scenes is left as it is. One area that fails never stops the others.
     """
-    from enggang.stages.night import NightOptions, run_night
-    from enggang.stages.plan import plan_run
-
     session, at = current(), now()
     settings = session.settings()
     areas = aoi_ids(aoi, settings)
 
     def run(one: str) -> None:
+        from enggang.stages.night import NightOptions, run_night
+        from enggang.stages.plan import plan_run
+
         job = job_of(one, settings, source)
         night = date or default_night(job, at)
         if dry_run:

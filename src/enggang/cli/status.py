@@ -26,13 +26,13 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document, for programs.")] = False,
 ) -> None:
     """How fresh everything is: the operator's first question. Needs no network."""
-    from enggang.stages.status import status_of
-
     session, at = current(), now()
     settings = session.settings()
     found: list[AoiStatus] = []
 
     def look(one: str) -> None:
+        from enggang.stages.status import status_of
+
         job = job_of(one, settings)
         found.append(status_of(job))
         if not as_json:
