@@ -78,7 +78,7 @@ def add(
     rows, columns = (int(n) for n in report.aoi.geobox.shape)
     say(f"  {count(report.features, 'feature')}, {report.area_ha:,.0f} ha, {props.crs}, {rows} × {columns} pixels")
     _show_repairs(report.repairs)
-    next_step(f"what a night would bring: enggang nightly --aoi {report.aoi.id} --dry-run")
+    next_step("what a night would bring", f"nightly --aoi {report.aoi.id} --dry-run")
 
 
 @app.command("list", epilog=examples("enggang aoi list"))
@@ -97,10 +97,8 @@ def list_all() -> None:
         props = aoi.properties
         rows, columns = (int(n) for n in aoi.geobox.shape)
         grid = f"{rows}×{columns} px of {props.resolution_m:g} m"
-        say(f"{one:<14} {props.name_en:<48} {','.join(props.monitors):<12} {props.source:<14} {grid}")
-    next_step(
-        "add one: enggang aoi add FILE --id ID" if ids else f"no area in {settings.aoi_dir}: enggang aoi add FILE"
-    )
+        say(f"{one:<14} {props.name_en:<50} {','.join(props.monitors):<12} {props.source:<14} {grid}")
+    next_step("add one" if ids else f"no area in {settings.aoi_dir}; add one", "aoi add FILE --id ID")
 
 
 @app.command("districts", epilog=examples("enggang aoi districts kabupaten.gpkg --name NAMOBJ"))

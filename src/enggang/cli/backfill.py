@@ -53,7 +53,7 @@ def backfill(
 
         job = job_of(one, settings)
         if dry_run:
-            show_plan(plan_run(job, first, last), f"enggang backfill --aoi {one} --from {first} --to {last}")
+            show_plan(plan_run(job, first, last), f"backfill --aoi {one} --from {first} --to {last}")
             return
         with shown_progress() as progress:
             every = products is Products.EVERY
@@ -62,7 +62,7 @@ def backfill(
 
     for_each(areas, run, session.verbose)
     if not dry_run:
-        next_step(f"how fresh everything is: enggang status --aoi {','.join(areas)}")
+        next_step("how fresh everything is", f"status --aoi {','.join(areas)}")
 
 
 def show_range(job: Job, summaries: list[NightSummary]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from enggang.cli.session import current
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,8 +35,13 @@ def fields(pairs: Iterable[tuple[str, str]]) -> None:
             say(f"  {name:<9} {value}")
 
 
-def next_step(line: str) -> None:
-    """What the reader can do now; every command ends with one."""
+def next_step(line: str, command: str = "") -> None:
+    """What the reader can do now; every command ends with one. `command` is shown as it can be pasted, with the --home
+    of this call."""
+    if command:
+        home = current().home
+        place = f" --home {home}" if home is not None and "--home" not in command else ""
+        line = f"{line}: enggang {command}{place}"
     say(f"→ {line}", style="cyan")
 
 

@@ -52,4 +52,4 @@ def demo(
     show_night(run.job, run.last, run.last.at)
     for line in evaluate_demo(run.job, run.archive).lines():
         say(line)
-    next_step(f"look closer: enggang status --aoi {run.job.aoi.id} --home {settings.home}")
+    next_step("look closer", f"status --aoi {run.job.aoi.id} --home {settings.home}")

@@ -42,7 +42,7 @@ def nightly(
         job = job_of(one, settings, source)
         night = date or default_night(job, at)
         if dry_run:
-            show_plan(plan_run(job, night, night), f"enggang nightly --aoi {one} --date {night}")
+            show_plan(plan_run(job, night, night), f"nightly --aoi {one} --date {night}")
             return
         with shown_progress() as progress:
             summary = run_night(job, night, NightOptions(publish=not no_publish), progress)
@@ -50,4 +50,4 @@ def nightly(
 
     for_each(areas, run, session.verbose)
     if not dry_run:
-        next_step(f"how fresh everything is: enggang status --aoi {','.join(areas)}")
+        next_step("how fresh everything is", f"status --aoi {','.join(areas)}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: RunPlan, rerun: str) -> None:
-    """The scenes that a run would apply."""
+    """The scenes that a run would apply; `rerun` is the command that does."""
     days = plan.last.isoformat() if plan.first == plan.last else f"{plan.first} to {plan.last}"
     say(f"{plan.aoi} · {days}: {count(len(plan.scenes), 'scene')} would be applied", style="bold")
     if plan.history:
@@ -24,7 +24,7 @@ def show_plan(plan: RunPlan, rerun: str) -> None:
         note = "  late: what came after it is replayed" if scene.id in plan.late else ""
         say(f"  {scene.acquired:%Y-%m-%d %H:%M}Z  {scene.sensor:<7}  {scene.id}{note}")
     show_failures(plan.failures)
-    next_step(f"nothing was written; to do it: {rerun}")
+    next_step("nothing was written; to do it", rerun)
 
 
 def show_night(job: Job, summary: NightSummary, at: datetime) -> None:

@@ -41,6 +41,9 @@ class Bars:
     @contextmanager
     def step(self, what: str, total: int) -> Iterator[Callable[[], None]]:
         """See `enggang.stages.progress.Progress.step`."""
+        if not total:
+            yield lambda: None
+            return
         task = self._bars.add_task(what, total=total)
         self._depth += 1
         try:

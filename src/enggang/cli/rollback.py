@@ -35,7 +35,7 @@ def rollback(
     for scene in plan.scenes:
         say(f"  {scene}")
     if dry_run:
-        next_step(f"nothing was written; to do it: enggang rollback --aoi {aoi} --to {to}")
+        next_step("nothing was written; to do it", f"rollback --aoi {aoi} --to {to}")
         return
     if not plan.nights and not plan.scenes:
         next_step("there is nothing to undo")
@@ -44,4 +44,4 @@ def rollback(
         typer.confirm("Undo them?", abort=True)
     done = roll_back(job, to)
     say(f"  undone: {count(len(done.nights), 'night')}, {count(len(done.scenes), 'scene')}")
-    next_step(f"products already published stay; go on with: enggang nightly --aoi {aoi}")
+    next_step("products already published stay; go on with", f"nightly --aoi {aoi}")

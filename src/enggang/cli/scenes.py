@@ -78,4 +78,4 @@ def list_scenes(
     for scene in found.scenes:
         say(f"{scene.acquired:%Y-%m-%d %H:%M}Z  {scene.sensor:<7}  {','.join(sorted(scene.assets)):<12}  {scene.id}")
     show_failures(found.failures)
-    next_step(f"{count(len(found.scenes), 'scene')}; what tonight would apply: enggang nightly --aoi {aoi} --dry-run")
+    next_step(f"{count(len(found.scenes), 'scene')}; what tonight would apply", f"nightly --aoi {aoi} --dry-run")

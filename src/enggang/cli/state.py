@@ -40,7 +40,7 @@ def scrub(aoi: Areas) -> None:
             raise CorruptState(f"{count(len(report.damages), 'object')} damaged", remedy)
 
     for_each(aoi_ids(aoi, settings), check, session.verbose)
-    next_step("the state is whole; keep a copy: enggang state backup --aoi ID --to DIR")
+    next_step("the state is whole; keep a copy", "state backup --aoi ID --to DIR")
 
 
 @app.command("backup", epilog=examples("enggang state backup --aoi all --to /media/backup"))
@@ -61,7 +61,7 @@ def backup(
         say(f"{one}: {copied.size / 1e6:,.1f} MB copied to {target}", style="bold")
 
     for_each(aoi_ids(aoi, settings), copy, session.verbose)
-    next_step(f"make sure that it can be read: enggang state scrub --aoi {aoi} --home {to}")
+    next_step("make sure that it can be read", f"state scrub --aoi {aoi} --home {to}")
 
 
 @app.command("repair", epilog=examples("enggang state repair --aoi ikn --from /media/backup"))
@@ -89,9 +89,9 @@ def repair(
     for damage in left:
         say(f"  {damage}", style="bold red")
     if left:
-        next_step(f"go back to before the damage: enggang rollback --aoi {aoi} --to DATE")
+        next_step("go back to before the damage", f"rollback --aoi {aoi} --to DATE")
         raise typer.Exit(FAILED)
-    next_step(f"go on with: enggang nightly --aoi {aoi}")
+    next_step("go on with", f"nightly --aoi {aoi}")
 
 
 @app.command("gc", epilog=examples("enggang state gc --aoi ikn", "enggang state gc --aoi ikn --keep-days 400"))
@@ -122,4 +122,4 @@ def gc(
             say(f"  {count(freed.given_up, 'commit')} can no longer be gone back to")
 
     for_each(aoi_ids(aoi, settings), collect, session.verbose)
-    next_step(f"make sure that all is whole: enggang state scrub --aoi {aoi}")
+    next_step("make sure that all is whole", f"state scrub --aoi {aoi}")

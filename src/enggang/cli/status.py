@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from enggang.cli.console import fields, next_step, say
+from enggang.cli.console import count, fields, next_step, say
 from enggang.cli.faults import FAILED, for_each
 from enggang.cli.options import Areas, examples
 from enggang.cli.session import ALL, aoi_ids, current, job_of, now
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from enggang.stages.status import AoiStatus
 
 HELP = examples("enggang status", "enggang status --aoi ikn", "enggang status --json")
+
+#: The schedule, in data_catalog.yaml, of a source that gets no new scenes.
+ONCE = "once"
 
 
 def status(
@@ -49,9 +52,6 @@ def status(
 
 def show_status(job: Job, found: AoiStatus, at: datetime) -> None:
     """One area in a few lines, and what to do."""
-    from enggang.stages.job import last_closed_night
-
-    due = last_closed_night(at, job.aoi.properties.timezone)
     say(f"{found.aoi} · {job.aoi.properties.name_en} · monitor {found.monitor}", style="bold")
     summary = found.summary
     newest = ", ".join(f"{sensor} {moment:%Y-%m-%d %H:%M}Z" for sensor, moment in found.newest.items())
@@ -65,21 +65,35 @@ def show_status(job: Job, found: AoiStatus, at: datetime) -> None:
         ("problem", found.problem or ""),
     )
     fields(pairs)
-    next_step(advice(found, due))
+    next_step(*advice(found, due_night(job, at)))
 
 
-def advice(found: AoiStatus, due: date) -> str:
-    """What an operator does next; `due` is the last night that is over."""
-    run = f"enggang nightly --aoi {found.aoi}"
+def advice(found: AoiStatus, due: date | None) -> tuple[str, str]:
+    """What an operator does next, and the command for it; `due` is the last night that is over, None where no more
+    scenes come."""
+    run = f"nightly --aoi {found.aoi}"
     if found.problem:
-        return f"look for damage: enggang state scrub --aoi {found.aoi}"
+        return "look for damage", f"state scrub --aoi {found.aoi}"
     if found.ledger_night is None:
-        return f"no night has been run: {run}"
+        return "no night has been run", run
     if found.summary is not None and found.summary.outcome == "incomplete":
-        return f"something was left out and is tried again: {run}"
+        return "something was left out and is tried again", run
+    if due is None:
+        return "all is well; its archive is complete, no more scenes come", ""
     if found.ledger_night < due:
-        return f"{(due - found.ledger_night).days} nights behind: {run}"
-    return "all is well"
+        return f"{count((due - found.ledger_night).days, 'night')} behind", run
+    return "all is well", ""
+
+
+def due_night(job: Job, at: datetime) -> date | None:
+    """The last night that is over, None for an area whose archive was made once and gets no new scenes."""
+    from enggang.catalog import open_catalog
+    from enggang.stages.job import last_closed_night
+
+    catalog, source = open_catalog(job.settings.catalog, job.settings.home), job.aoi.properties.source
+    if source in catalog and catalog[source].entry.schedule == ONCE:
+        return None
+    return last_closed_night(at, job.aoi.properties.timezone)
 
 
 def as_text(documents: list[dict[str, Any]]) -> str:
