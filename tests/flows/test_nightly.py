@@ -126,9 +126,7 @@ def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "night", tasks.night.with_options(retry_delay_seconds=[1.0, 3.0, 6.0]))
 
 
-def test_a_locked_state_is_tried_again(
-    area: RadarArea, fast_retries: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_state_is_tried_again(area: RadarArea, fast_retries: None, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = open_job(area.id, load_settings()).store.folder
     context = multiprocessing.get_context("spawn")
     held, let_go = context.Event(), context.Event()

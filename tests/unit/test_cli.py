@@ -16,7 +16,7 @@ from shapely.geometry import box
 from typer.testing import CliRunner
 
 from enggang import errors
-from enggang.cli import COMMANDS, GROUPS, app, nightly
+from enggang.cli import COMMANDS, GROUPS, app, nightly, status
 from enggang.cli.faults import exit_code, hoist
 from enggang.settings import load_settings
 from enggang.stages.job import Job, open_job
@@ -195,6 +195,25 @@ def test_backfill_then_back_and_forth_again(run: Run, job: Job, radar_area: Rada
     assert len(job.store.log()) == 4
     assert "nothing to undo" in run(*back, "--yes").output
     assert "12 nights run, 1 scene applied, 13 were done already" in run(*words).output
+
+
+def test_a_longer_range_goes_on_where_a_shorter_one_ended(run: Run, home: Path, radar_area: RadarArea) -> None:
+    first, middle, last = (radar_area.monitored[n].isoformat() for n in (0, 1, 2))
+    run("backfill", "--aoi", "hutan", "--from", first, "--to", middle)
+    text = run("backfill", "--aoi", "hutan", "--from", first, "--to", last).output
+    assert "12 nights run, 1 scene applied, 13 were done already" in text
+
+
+def test_an_archive_that_is_complete_is_not_behind(
+    run: Run, home: Path, radar_area: RadarArea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    radar_area.write_aoi(home.parent / "aoi", source="riau")
+    words = ("nightly", "--aoi", "hutan", "--date", radar_area.monitored[-1].isoformat())
+    run(*words, "--source", radar_area.catalogue, "--no-publish")
+    assert "its archive is complete" in run("status").output
+    radar_area.write_aoi(home.parent / "aoi")
+    monkeypatch.setattr(status, "now", lambda: datetime(2026, 12, 1, tzinfo=UTC))
+    assert "nights behind: enggang nightly --aoi hutan" in run("status").output
 
 
 def test_a_range_that_runs_backwards_is_bad_input(run: Run, home: Path) -> None:
