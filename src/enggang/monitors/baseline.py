@@ -21,8 +21,8 @@ YEAR = 365.25
 #: Bisquare tuning constant (95 % efficiency under a Gaussian) and the Gaussian ratio of sd to median |residual|.
 BISQUARE = 4.685
 MAD_TO_SD = 1.0 / 0.6745
-#: Halvings in the search for the median |residual|: 2^-14 of the largest residual is far below any sensor's noise.
-_HALVINGS = 14
+#: Halvings in the search for the median |residual|: the first from the whole range, the next around the one before.
+_FIRST_HALVINGS, _NEXT_HALVINGS = 10, 5
 #: Added to the diagonal of the normal equations, relative to n: keeps a gap in the seasons from exploding a term.
 _RIDGE = 1e-6
 
@@ -117,7 +117,7 @@ def fit(values: FloatArray, basis: FloatArray, options: FitOptions) -> Baseline:
 
 def _fit_chunk(y: Tensor, design: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     """y (time, pixel) with NaN, design (time, k) → coef (k, pixel), sd (pixel), n (pixel)."""
-    valid = ~torch.isnan(y)
+    valid = y == y  # not NaN; `torch.isnan` is not vectorised by compilers
     weight = valid.to(y.dtype)
     y = torch.where(valid, y, 0.0)
     count = weight.sum(0)
@@ -138,25 +138,29 @@ def _reweight(
     y: Tensor, weight: Tensor, design: Tensor, products: Tensor, coef: Tensor, iterations: int
 ) -> tuple[Tensor, Tensor]:
     count = weight.sum(0)
-    scale = torch.zeros_like(count)
+    # Residuals of missing values go to infinity: they lie above every bound and get no weight.
+    missing = torch.where(weight > 0, 0.0, torch.inf)
+    low, high = torch.zeros_like(count), ((y - design @ coef).abs() * weight).amax(0)
+    halvings = _FIRST_HALVINGS
     for _ in range(iterations):
-        residual = (y - design @ coef).abs()
-        scale = _median(residual, weight, count) * MAD_TO_SD
-        ratio = residual / (BISQUARE * scale).clamp(min=1e-9)
-        bisquare = (1.0 - ratio.square()).clamp(min=0.0).square() * weight
+        residual = (y - design @ coef).abs() + missing
+        middle = _median(residual, 0.5 * count, low, high, halvings)
+        ratio = residual / (BISQUARE * MAD_TO_SD * middle).clamp(min=1e-9)
+        bisquare = (1.0 - ratio.square()).clamp(min=0.0).square()
         coef = _solve(products.T @ bisquare, design.T @ (bisquare * y), count)
-    return coef, scale
+        # The median moves little from one iteration to the next: the next search starts around it.
+        low, high, halvings = 0.5 * middle, 1.5 * middle, _NEXT_HALVINGS
+    return coef, middle * MAD_TO_SD
 
 
-def _median(residual: Tensor, weight: Tensor, count: Tensor) -> Tensor:
-    """Median over valid entries of a non-negative (time, pixel) tensor, by halving: it needs no sort."""
-    masked = torch.where(weight > 0, residual, torch.inf)
-    low = torch.zeros_like(count)
-    high = (residual * weight).amax(0)
-    half = 0.5 * count
-    for _ in range(_HALVINGS):
+def _median(residual: Tensor, half: Tensor, low: Tensor, high: Tensor, halvings: int) -> Tensor:
+    """Median over time of a non-negative (time, pixel) tensor, sought within [low, high] by halving: no sort needed.
+
+    half: half the number of valid entries.
+    """
+    for _ in range(halvings):
         middle = 0.5 * (low + high)
-        above = (masked <= middle).sum(0) >= half
+        above = (residual <= middle).to(residual.dtype).sum(0) >= half
         high = torch.where(above, middle, high)
         low = torch.where(above, low, middle)
     return 0.5 * (low + high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,6 +15,8 @@ from enggang.errors import ConfigError
 F = TypeVar("F", bound=Callable[..., Any])
 CompilePolicy = Literal["auto", "always", "never"]
 
+#: Options of glibc's mallopt, and the size below which freed memory stays with the process.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 32 << 20
 #: Below this many elements an eager run ends before a compiler would have started.
 COMPILE_FROM = 200_000_000
 
@@ -31,6 +34,17 @@ def pick_device(wanted: str) -> str:
         first = str(error).splitlines()[0]
         raise ConfigError(f"device {wanted!r} can't be used ({first})", "set ENGGANG_DEVICE=auto") from error
     return wanted
+
+
+@lru_cache(maxsize=1)
+def keep_heap() -> bool:
+    """Let glibc keep freed memory: block-sized temporaries then cost no page faults. True where that was possible."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    trim, mmap = (mallopt(option, _KEPT_BYTES) for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD))
+    return bool(trim and mmap)
 
 
 @lru_cache(maxsize=1)

@@ -89,6 +89,15 @@ class Moment:
     sensor_bit: int
 
 
+#: Log-odds are kept in steps of 0.01; half a step tells "above the prior" from rounding.
+_EPSILON = 0.005
+
+
+def is_nan(values: Tensor) -> Tensor:
+    """Where float `values` are NaN: (…) bool. Compilers vectorise this comparison, but not `torch.isnan`."""
+    return values != values
+
+
 def expected(basis: Tensor, coef: Tensor) -> Tensor:
     """Baseline mean μ(t) in the measure's unit: basis (k) and coef (k, …) float32 → (…) float32."""
     mean = basis[0] * coef[0]
@@ -118,7 +127,7 @@ def smooth(ratio: Tensor, weight: float) -> Tensor:
     inner = ratio[1:-1, 1:-1]
     if weight == 0.0:
         return inner
-    valid = ~torch.isnan(ratio)
+    valid = ~is_nan(ratio)
     filled = torch.where(valid, ratio, 0.0)
     count = box_sum(valid.to(ratio.dtype)) - valid[1:-1, 1:-1].to(ratio.dtype)
     around = (box_sum(filled) - filled[1:-1, 1:-1]) / count.clamp(min=1.0)
@@ -145,51 +154,82 @@ def box_sum(values: Tensor) -> Tensor:
     return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
 
 
-def update(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits: Limits) -> Belief:
-    """Apply one scene's evidence.
+def advance(
+    odds: Tensor, last_valid: Tensor, status: Tensor, ratio: Tensor, floor: Tensor, day: Tensor, limits: Limits
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The part of an update that touches every pixel; all float32 of one shape but `floor` and `day`, which may be
+    scalars.
 
-    ratio: float32 like the belief, NaN = not seen clearly: such pixels keep their belief, as do those that are outside
-    or no forest. floor: see `neighbourhood`; a scalar or like `ratio`.
+    Returns the new log-odds, the new day of the last valid observation, and which pixels (bool) need `revise`: those
+    that are, or were, above the prior. Pixels that are outside or no forest, or whose ratio is NaN, stay as they are.
     """
-    watched = ~torch.isnan(ratio) & (belief.status <= _CONFIRMED)
-    confirmed = belief.status == _CONFIRMED
-    open_flag = (belief.status >= _FLAGGED) & (belief.status < _CONFIRMED)
-    expired = watched & open_flag & (moment.day - belief.flagged_on > limits.expire_days)
-    previous = torch.where(torch.isnan(belief.log_odds) | expired, limits.prior, belief.log_odds)
+    watched = ~is_nan(ratio) & (status <= _CONFIRMED)
+    previous = torch.where(is_nan(odds), limits.prior, odds)
     moved = torch.maximum(previous + ratio, floor).clamp(max=limits.ceiling)
-    suspect = torch.where(watched, (moved > floor) | confirmed, belief.first_disturbed > 0)
-    starts = watched & suspect & ((belief.first_disturbed == 0) | expired)
-    seen = (belief.observations + watched).clamp(max=255.0)
+    active = watched & ((moved > floor) | (previous > limits.prior + _EPSILON))
+    return torch.where(watched, moved, odds), torch.where(watched, day, last_valid), active
+
+
+def revise(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits: Limits) -> Belief:
+    """The rest of an update, for watched pixels above the prior. `belief` is the one before `advance`; `ratio` has no
+    NaN; `floor` is a scalar or like `ratio`. What confirmed a pixel is kept: its evidence is counted no further."""
+    confirmed = belief.status == _CONFIRMED
+    open_flag = (belief.status >= _FLAGGED) & ~confirmed
+    expired = open_flag & (moment.day - belief.flagged_on > limits.expire_days)
+    previous = torch.where(is_nan(belief.log_odds) | expired, limits.prior, belief.log_odds)
+    odds = torch.maximum(previous + ratio, floor).clamp(max=limits.ceiling)
+    suspect = (odds > floor) | confirmed
+    starts = suspect & ((belief.first_disturbed == 0) | expired)
+    seen = torch.where(starts, 1.0, (belief.observations + 1.0).clamp(max=255.0))
+    bits = torch.where(starts, float(moment.sensor_bit), _with_bit(belief.sensors, moment.sensor_bit))
     fresh = replace(
         belief,
-        log_odds=torch.where(watched, moved, belief.log_odds),
+        log_odds=odds,
+        last_valid=moment.day.expand_as(odds),
         first_disturbed=torch.where(suspect, torch.where(starts, moment.day, belief.first_disturbed), 0.0),
-        last_valid=torch.where(watched, moment.day, belief.last_valid),
-        observations=torch.where(suspect, torch.where(starts, 1.0, seen), 0.0),
-        sensors=torch.where(suspect, _with_bit(belief.sensors, watched, starts, moment.sensor_bit), 0.0),
+        observations=torch.where(confirmed, belief.observations, torch.where(suspect, seen, 0.0)),
+        sensors=torch.where(confirmed, belief.sensors, torch.where(suspect, bits, 0.0)),
     )
-    return _with_status(fresh, watched, open_flag & ~expired, moment, limits)
+    return _with_status(fresh, open_flag & ~expired, moment, limits)
 
 
-def _with_status(belief: Belief, watched: Tensor, held: Tensor, moment: Moment, limits: Limits) -> Belief:
+def update(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits: Limits) -> Belief:
+    """Apply one scene's evidence: `advance` everywhere, then `revise` where there is something to revise.
+
+    ratio: float32 like the belief, NaN = not seen clearly. floor: see `neighbourhood`; a scalar or like `ratio`.
+    """
+    odds, last_valid, active = advance(
+        belief.log_odds, belief.last_valid, belief.status, ratio, floor, moment.day, limits
+    )
+    part = Belief(*(getattr(belief, name)[active] for name in Belief.names()))
+    revised = revise(part, ratio[active], floor[active] if floor.dim() else floor, moment, limits)
+    new = {name: getattr(belief, name).clone() for name in Belief.names()}
+    new |= {"log_odds": odds, "last_valid": last_valid}
+    for name, values in new.items():
+        values[active] = getattr(revised, name)
+    return Belief(**new)
+
+
+def _with_status(belief: Belief, held: Tensor, moment: Moment, limits: Limits) -> Belief:
     """Status and its dates from the new log-odds. `held`: had an open flag that may go on below its threshold."""
     odds = belief.log_odds
     enough = belief.observations >= limits.confirm_observations
     status = torch.where((odds >= limits.flagged) | (held & (odds >= limits.released)), _FLAGGED, _FOREST)
     status = torch.where(odds >= limits.provisional, _PROVISIONAL, status)
     status = torch.where((odds >= limits.confirmed) & enough, _CONFIRMED, status)
-    status = torch.where(watched & (belief.status != _CONFIRMED), status, belief.status)
-    flagged = (status >= _FLAGGED) & (status <= _CONFIRMED)
+    status = torch.where(belief.status == _CONFIRMED, _CONFIRMED, status)
     confirmed = status == _CONFIRMED
-    begun = (belief.flagged_on > 0) & (held | confirmed)
+    begun = (belief.flagged_on > 0) & (held | (belief.status == _CONFIRMED))
+    flagged_on = torch.where(begun, belief.flagged_on, moment.day)
+    confirmed_on = torch.where(belief.confirmed_on > 0, belief.confirmed_on, moment.day)
     return replace(
         belief,
         status=status,
-        flagged_on=torch.where(flagged, torch.where(begun | ~watched, belief.flagged_on, moment.day), 0.0),
-        confirmed_on=torch.where(confirmed, torch.where(belief.confirmed_on > 0, belief.confirmed_on, moment.day), 0.0),
+        flagged_on=torch.where(status >= _FLAGGED, flagged_on, 0.0),
+        confirmed_on=torch.where(confirmed, confirmed_on, 0.0),
     )
 
 
-def _with_bit(bits: Tensor, watched: Tensor, starts: Tensor, bit: int) -> Tensor:
+def _with_bit(bits: Tensor, bit: int) -> Tensor:
     present = torch.remainder(torch.floor(bits / bit), 2.0) > 0
-    return torch.where(starts, float(bit), bits + torch.where(watched & ~present, float(bit), 0.0))
+    return bits + torch.where(present, 0.0, float(bit))

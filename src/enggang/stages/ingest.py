@@ -17,10 +17,10 @@ from odc.geo.geom import box
 from enggang.aoi import Aoi
 from enggang.cube import check_scene, observe_block
 from enggang.errors import BaselineMissing, HistoryMissing, SceneError, SourceUnavailable
-from enggang.monitors.block import RATIO, Engine, Margins, View, block_evidence, block_update
+from enggang.monitors.block import Engine, Margins, View, block_evidence, block_update
 from enggang.monitors.history import Change, Commit, applied_scenes, before_scene
 from enggang.monitors.reader import StateReader
-from enggang.monitors.schema import baseline_name
+from enggang.monitors.schema import BELIEF, baseline_name
 from enggang.monitors.state import StateStore
 from enggang.monitors.update import Belief, Limits
 from enggang.monitors.writer import Transaction, Writer
@@ -30,10 +30,11 @@ from enggang.stages.job import Job
 from enggang.stages.pool import Window, map_blocks, windows_of
 from enggang.stages.progress import Progress
 from enggang.stages.shift import scene_shifts
-from enggang.types import SENSOR_BIT, Failure, Scene, day_number, night_of
+from enggang.types import SENSOR_BIT, Failure, FloatArray, Scene, day_number, night_of
 
 log = logging.getLogger(__name__)
 
+_NEVER = next(spec.fill for spec in BELIEF if spec.name == "log_odds")
 #: What one scene may raise without stopping the rest.
 _OF_ONE_SCENE = (SceneError, SourceUnavailable, BaselineMissing, HistoryMissing)
 
@@ -139,8 +140,9 @@ class _Sight:
     engine: Engine
 
 
-def see_block(sight: _Sight, window: Window) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """Evidence of a scene on one block, and the log-odds before it: (y, x) int16 each, packed. Raises `SceneError`."""
+def see_block(sight: _Sight, window: Window) -> tuple[FloatArray, NDArray[np.int16]]:
+    """Evidence of a scene on one block, (y, x) float32, NaN = not valid, and the packed log-odds before it, (y, x)
+    int16. Raises `SceneError`."""
     reader = _reader(str(sight.folder), sight.snapshot)
     odds = reader.read("log_odds", window)
     values = observe_block(sight.scene, sight.aoi.geobox[window], specs_of(sight.channels))
@@ -155,7 +157,7 @@ def see_block(sight: _Sight, window: Window) -> tuple[NDArray[np.int16], NDArray
         packed = reader.read(coef, window), reader.read(baseline_name(channel.key, "sd"), window)
         views.append(View(channel.config, value, *packed, reader.spec(coef).scale, channel.model.basis(day)[0]))
     if not views:
-        return np.full(odds.shape, RATIO.fill, np.int16), odds
+        return np.full(odds.shape, np.nan, np.float32), odds
     return block_evidence(tuple(views), sight.engine), odds
 
 
@@ -166,10 +168,11 @@ def _reader(folder: str, snapshot: str) -> StateReader:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """Evidence and log-odds over the blocks that a scene covers, (y + 2, x + 2) int16 with a margin, so that blocks see
-    their neighbours and results don't depend on how the grid is cut. `origin`: (row, column) of the first pixel."""
+    """Evidence (float32, NaN = not valid) and log-odds (int16, packed) over the blocks that a scene covers, (y + 2,
+    x + 2) with a margin, so that blocks see their neighbours and results don't depend on how the grid is cut.
+    `origin`: (row, column) of the first pixel."""
 
-    ratio: NDArray[np.int16]
+    ratio: FloatArray
     log_odds: NDArray[np.int16]
     origin: tuple[int, int]
 
@@ -181,9 +184,9 @@ class _Field:
             max((w[0].stop for w in windows), default=0) - top + 2,
             max((w[1].stop for w in windows), default=0) - left + 2,
         )
-        return cls(np.full(wide, RATIO.fill, np.int16), np.full(wide, RATIO.fill, np.int16), (top, left))
+        return cls(np.full(wide, np.nan, np.float32), np.full(wide, _NEVER, np.int16), (top, left))
 
-    def put(self, window: Window, seen: tuple[NDArray[np.int16], NDArray[np.int16]]) -> None:
+    def put(self, window: Window, seen: tuple[FloatArray, NDArray[np.int16]]) -> None:
         here = self._place(window, 0)
         self.ratio[here], self.log_odds[here] = seen
 
@@ -192,10 +195,10 @@ class _Field:
         return Margins(self.ratio[wide], self.log_odds[wide], weight)
 
     def seen(self, window: Window) -> bool:
-        return bool((self.ratio[self._place(window, 0)] != RATIO.fill).any())
+        return bool(np.isfinite(self.ratio[self._place(window, 0)]).any())
 
     def seen_pixels(self) -> int:
-        return int((self.ratio != RATIO.fill).sum())
+        return int(np.isfinite(self.ratio).sum())
 
     def _place(self, window: Window, margin: int) -> Window:
         rows, columns = (
@@ -223,13 +226,12 @@ def _overlap(a: Window, b: Window) -> bool:
 
 
 def _update_block(job: Job, transaction: Transaction, field_: _Field, scene: Scene, window: Window) -> None:
-    belief = {name: transaction.read(name, window) for name in Belief.names()}
+    belief = {name: np.array(transaction.read(name, window)) for name in Belief.names()}
     weight = job.monitor.belief.neighbour_evidence.get(scene.sensor, 0.0)
     moment = (day_number(scene.acquired.date()), SENSOR_BIT[scene.sensor])
     margins = field_.margins(window, weight)
-    new = block_update(belief, margins, moment, Limits.of(job.monitor.belief), job.engine)
-    for name, values in new.items():
-        transaction.write(name, window, values, was=belief[name])
+    for name in block_update(belief, margins, moment, Limits.of(job.monitor.belief), job.engine):
+        transaction.write(name, window, belief[name])
 
 
 def _ready_channels(job: Job, reader: StateReader, scene: Scene) -> tuple[Channel, ...]:

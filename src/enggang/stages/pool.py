@@ -12,6 +12,7 @@ import torch
 from dask.delayed import delayed
 
 from enggang.errors import ConfigError, EnggangError, WorkerLost
+from enggang.monitors.device import keep_heap
 from enggang.stages.job import Job
 
 T = TypeVar("T")
@@ -97,6 +98,7 @@ def _client(distributed: Any, address: str) -> Iterator[Any]:
 @contextmanager
 def _one_thread_each(workers: int) -> Iterator[None]:
     """Torch's own threads would compete with Dask's."""
+    keep_heap()
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, before // workers))
     try:
