@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
@@ -229,3 +232,30 @@ def test_a_past_night_is_not_published_again(
     changed = {name for name, digest in before.items() if after.get(name) != digest}
     assert all(name.endswith(("latest.json", "catalog.json", "collection.json")) for name in changed), changed
     assert read_latest(job.layout)["demo"].night == NIGHT
+
+
+@pytest.mark.slow
+def test_killed_while_it_replays_the_same_bytes_come_out(
+    lacking: Path,
+    case: Callable[..., Path],
+    make_job: Callable[..., Job],
+    in_time: dict[str, Any],
+    outcome: Outcome,
+    tree: Callable[[Path], dict[str, str]],
+) -> None:
+    folder = case(NIGHT, NIGHT)
+    shutil.copytree(lacking, folder / "base")
+    script = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("nightly_process.py"))]
+    done = subprocess.run(
+        [*script, "points", str(folder), "6"], capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    whole, *tries = [json.loads(line) for line in done.stdout.splitlines() if "home" in line]
+    assert whole["changes"] > 100
+    assert [t["status"] for t in tries] == [-9, 0] * 6
+    for home in sorted({t["home"] for t in tries}):
+        job = make_job(folder / home)
+        assert outcome(job)["pixels"] == in_time["pixels"], home
+        assert outcome(job)["version"] == in_time["version"], home
+        expected = {n: d for n, d in tree(folder / "undisturbed").items() if not n.startswith("runs")}
+        assert {n: d for n, d in tree(folder / home).items() if not n.startswith("runs")} == expected, home
