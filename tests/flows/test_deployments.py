@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from rich.console import Console
 
-from enggang.aoi import list_aois
+from enggang.aoi import list_aois, load_aoi
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -58,3 +59,13 @@ def test_a_backfill_has_no_schedule(deployments: dict[str, dict[str, Any]]) -> N
 
 def test_the_areas_of_the_schedule_exist(deployments: dict[str, dict[str, Any]], repository: Path) -> None:
     assert set(deployments["nightly"]["parameters"]["aois"]) <= set(list_aois(repository / "aoi"))
+
+
+def test_no_two_areas_of_the_schedule_hold_the_same_ground(
+    deployments: dict[str, dict[str, Any]], repository: Path
+) -> None:
+    """One clearing in two areas would be two alerts for the same officer."""
+    areas = [load_aoi(one, repository / "aoi") for one in deployments["nightly"]["parameters"]["aois"]]
+    assert not any(a.geometry.intersects(b.geometry) for a, b in combinations(areas, 2))
+    ikn, kaltim = (load_aoi(one, repository / "aoi") for one in ("ikn", "kaltim"))
+    assert ikn.geometry.intersects(kaltim.geometry)

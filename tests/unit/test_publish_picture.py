@@ -122,6 +122,14 @@ def test_status_is_told_by_shape() -> None:
     assert not _bright(merged[top:, left:right][: round(40 * scale)]).any()
 
 
+def test_a_merged_alert_is_not_drawn_over_its_survivor() -> None:
+    alerts = _picture().alerts
+    gone = replace(alerts[0], status=AlertStatus.MERGED, merged_into=alerts[1].id)
+    with_merged, without = draw(_picture((gone, *alerts[1:])), 1600), draw(_picture(alerts[1:]), 1600)
+    assert np.array_equal(with_merged, without)
+    assert not np.array_equal(with_merged, draw(_picture(alerts), 1600))
+
+
 def test_not_observed_is_hatched() -> None:
     image = draw(_picture(), 800)
     top, _, left, right = _panels(sheet(_picture(), 800))[1]

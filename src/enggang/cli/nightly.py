@@ -16,7 +16,7 @@ from enggang.cli.session import aoi_ids, current, job_of, now
 HELP = examples(
     "enggang nightly --aoi ikn",
     "enggang nightly --aoi all --date 2026-11-23",
-    "enggang nightly --aoi ikn,kaltim --dry-run",
+    "enggang nightly --aoi ikn,demo --dry-run",
 )
 
 

@@ -41,10 +41,11 @@ class Pen:
 
 
 def draw_alerts(axes: Axes, alerts: Sequence[Alert], new: Iterable[str], pen: Pen) -> None:
-    """Draw open alerts, then tonight's (`new` ids) on top, then crosses for withdrawn ones."""
+    """Draw standing alerts, then tonight's (`new` ids) on top, then crosses for withdrawn ones. A merged alert is not
+    drawn: its survivor holds its ground."""
     fresh = frozenset(new)
     withdrawn = [a for a in alerts if a.status is AlertStatus.WITHDRAWN]
-    shown = sorted((a for a in alerts if a.status is not AlertStatus.WITHDRAWN), key=lambda a: (a.first_seen, a.id))
+    shown = sorted((a for a in alerts if a.status.is_standing), key=lambda a: (a.first_seen, a.id))
     _outlines(axes, [a for a in shown if a.id not in fresh], 1.3 * pen.unit, pen)
     newest = [a for a in shown if a.id in fresh]
     _outlines(axes, newest, 2.2 * pen.unit, pen)

@@ -118,14 +118,12 @@ def _draw_side(figure: Figure, picture: NightPicture, side: Imagery, placed: tup
 
 
 def _shown(picture: NightPicture) -> list[Alert]:
-    """Open and finished alerts, and what was withdrawn tonight; a merged one is drawn as its survivor."""
+    """Standing alerts, and what was withdrawn tonight; a merged one is drawn as its survivor."""
     gone = {event.alert_id for event in picture.events if event.kind is EventKind.WITHDRAWN}
     return [
         alert
         for alert in picture.alerts
-        if alert.status.is_open
-        or alert.status is AlertStatus.FINISHED
-        or (alert.status is AlertStatus.WITHDRAWN and alert.id in gone)
+        if alert.status.is_standing or (alert.status is AlertStatus.WITHDRAWN and alert.id in gone)
     ]
 
 

@@ -79,7 +79,7 @@ def _distributed() -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError(
             "ENGGANG_DASK_SCHEDULER is set and the package distributed is not installed",
-            "install it, or unset the variable",
+            "install enggang[cluster], or unset the variable",
         ) from error
 
 
