@@ -25,18 +25,14 @@ def stack(
     monitor_from: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day that is monitored.")],
     optical: Annotated[Path | None, typer.Option(help="Folder of dated GeoTIFFs of one optical index.")] = None,
     score_mask: Annotated[Path | None, typer.Option(help="Score only pixels where this is not 0.")] = None,
-    s1_band: Annotated[str, typer.Option(help="vv or vh.")] = "vv",
-    optical_band: Annotated[str, typer.Option(help="Index of the optical folder.")] = "ndvi",
+    bands: Annotated[str, typer.Option(help="Band of the radar folder, and index of the optical one.")] = "vv,ndvi",
     as_json: _Json = False,
 ) -> None:
     """Run baseline and monitoring on folders of dated GeoTIFFs and score every pixel against a reference."""
-    from enggang.evaluate.stack import StackInput, evaluate_stack
+    from enggang.evaluate.stack import StackInput, evaluate_stack, stack_folders
     from enggang.settings import load_settings
-    from enggang.types import Sensor
 
-    folders: dict[tuple[Sensor, str], Path] = {("sar", s1_band): s1}
-    if optical is not None:
-        folders["optical", optical_band] = optical
+    folders = stack_folders(bands, s1, optical)
     given = StackInput(folders, reference, reference_year, monitor_from.date(), score_mask)
     document = evaluate_stack(given, load_settings()).document()
     _show(document, [f"{key:<20}{value}" for key, value in document.items()], as_json)

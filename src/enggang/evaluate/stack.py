@@ -69,6 +69,23 @@ class StackResult:
         }
 
 
+def stack_folders(bands: str, s1: Path, optical: Path | None) -> dict[tuple[Sensor, str], Path]:
+    """Folders by sensor and band, for `bands` such as "vv,ndvi": radar first, then the index of the optical folder.
+
+    Raises `EvaluationError` for a band that no monitor of stacks watches.
+    """
+    radar, _, index = (part.strip() for part in bands.partition(","))
+    folders: dict[tuple[Sensor, str], Path] = {("sar", radar): s1}
+    if optical is not None:
+        folders["optical", index] = optical
+    watched = {(c.sensor, c.measure) for c in load_monitor(PRESET).channels}
+    for key in folders:
+        if key not in watched:
+            known = ", ".join(sorted(measure for _, measure in watched))
+            raise EvaluationError(f"no channel for {key[0]} band {key[1]!r}", f"bands of stacks: {known}")
+    return folders
+
+
 def evaluate_stack(
     given: StackInput, settings: Settings, home: Path | None = None, progress: Progress | None = None
 ) -> StackResult:
@@ -88,7 +105,9 @@ def _evaluate(given: StackInput, settings: Settings, home: Path, progress: Progr
     scored = _scored(given, reference, geobox)
     aoi = _aoi(given, geobox)
     source = open_source(str(_catalogue(given, home)))
-    job = Job(aoi, load_monitor(given.monitor), settings.model_copy(update={"home": home}), source)
+    # A scratch home needs no reserve: nothing else depends on this disk being roomy.
+    settings = settings.model_copy(update={"home": home, "min_free_share": 0.0})
+    job = Job(aoi, load_monitor(given.monitor), settings, source)
     run_night(job, _last_day(source, aoi), NightOptions(publish=False), progress)
     reader = job.store.reader()
     whole = (slice(0, int(geobox.shape[0])), slice(0, int(geobox.shape[1])))

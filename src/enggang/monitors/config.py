@@ -39,9 +39,10 @@ class BaselineConfig(BaseModel):
 class ChannelConfig(BaseModel):
     """One measure of one sensor, its baseline model and its evidence.
 
-    Values are in the measure's unit: dB for SAR, unitless for indices. Cleared is modelled as
-    N(forest mean + shift, cleared_sd²), forest as N(mean, sd²), and a third class, uniform with density
-    `outlier_density`, takes a share `outlier_share` of all observations (cloud, shadow, wet soil).
+    Values are in the measure's unit: dB for SAR, unitless for indices. Cleared is modelled as a normal density around
+    forest mean + shift, with `cleared_sd` towards the forest and `cleared_far_sd` away from it (bare soil may lie far
+    down), forest as N(mean, sd²), and a third class, uniform with density `outlier_density`, takes a share
+    `outlier_share` of all observations (cloud, shadow, wet soil).
     """
 
     model_config = _FROZEN
@@ -53,6 +54,7 @@ class ChannelConfig(BaseModel):
     trend: bool = False
     shift: float = Field(lt=0)
     cleared_sd: float = Field(gt=0)
+    cleared_far_sd: float | None = Field(default=None, gt=0, description="below mean + shift; default cleared_sd")
     sd_min: float = Field(gt=0)
     sd_max: float = Field(gt=0)
     outlier_share: float = Field(gt=0, lt=1)

@@ -2,9 +2,9 @@
 
 Evidence: log-likelihood ratio cleared : forest of an observation x with baseline mean μ(t) and sd σ,
 
-    LLR = ln [(1-ε)·N(x; μ+Δ, σ_c) + ε·u] − ln [(1-ε)·N(x; μ, σ) + ε·u],   |LLR| ≤ cap
+    LLR = ln [(1-ε)·C(x; μ+Δ, σ_c) + ε·u] − ln [(1-ε)·N(x; μ, σ) + ε·u],   |LLR| ≤ cap
 
-where Δ < 0 is the shift that clearing brings and the third class (cloud, shadow, wet soil) has density u and share ε:
+where Δ < 0 is the shift that clearing brings, C is a normal density whose lower side may be wider (σ_far), and the third class (cloud, shadow, wet soil) has density u and share ε:
 far from both, the ratio tends to 0, so one strange observation never decides. Clearings are patches and noise is not:
 the mean evidence of the eight neighbours is added with a weight. Belief: log-odds L ← clip(L + LLR, floor, ceiling).
 The floor is the prior, raised where neighbours are believed cleared; falling back to it means that a change may begin
@@ -114,7 +114,10 @@ def evidence(residual: Tensor, sd: Tensor, channel: ChannelConfig) -> Tensor:
     c = channel
     inverse = 1.0 / sd.clamp(c.sd_min, c.sd_max)
     forest = torch.exp(-0.5 * (residual * inverse).square()) * inverse
-    cleared = torch.exp((residual - c.shift).square() * (-0.5 / c.cleared_sd**2)) * (1.0 / c.cleared_sd)
+    near, far = (-0.5 / spread**2 for spread in (c.cleared_sd, c.cleared_far_sd or c.cleared_sd))
+    apart = residual - c.shift
+    slope = near if near == far else torch.where(apart < 0, far, near)
+    cleared = torch.exp(apart.square() * slope) * (1.0 / c.cleared_sd)
     third = _SQRT_2PI * c.outlier_share * c.outlier_density / (1.0 - c.outlier_share)
     return torch.log((cleared + third) / (forest + third)).clamp(-c.cap, c.cap)
 
