@@ -22,7 +22,8 @@ from enggang.publish.colours import age_ramp, ramp_rgb
 from enggang.types import AnyArray
 
 AGE = age_ramp(365, "age of the alert in days", "umur peringatan dalam hari")
-CONFIRMED_FILL = 0.35
+#: Opacity: what stands, or is gone, must show through.
+CONFIRMED_FILL = 0.22
 #: A new alert smaller than this on the screen, in pixels, gets a ring around it, or nobody would find it.
 _FINDABLE = 14
 #: Relative luminance from which a line needs a dark edge, and below it a bright one.

@@ -25,7 +25,7 @@ _INK = "#f4f4f4"
 _QUIET = "#c9c9c9"
 _MARGIN = 0.012
 #: A side is at most this many times as high as its half of the sheet is wide; a higher area makes a narrower sheet.
-_TALLEST = 1.15
+_TALLEST = 1.5
 #: Share of the width that the words above a side need, however narrow the area is.
 _NARROWEST = 0.38
 _METRES_PER_DEGREE = 111_320.0

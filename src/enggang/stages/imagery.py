@@ -24,6 +24,8 @@ _RADAR = ("vh", "vv")
 #: Reflectance shown as white, and the gamma that opens up dark forest.
 _WHITE, _GAMMA = 0.2, 1.7
 _LONGEST_MEMORY = timedelta(days=365)
+#: Black lies this far below what is dark in either radar picture.
+_BELOW_DB = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def before_and_after(job: Job, night: date) -> tuple[Imagery, Imagery] | None:
         after = _mosaic(job, geobox, job.closes(night), compose)
         before = _mosaic(job, geobox, begin, compose)
         if before is not None and after is not None:
-            low, high = _stretch(before)
+            low, high = _stretch(before, after)
             return _imagery(before, geobox, low, high), _imagery(after, geobox, low, high)
     return None
 
@@ -113,13 +115,16 @@ def _observe(scene: Scene, geobox: GeoBox, specs: Sequence[ObservationSpec]) -> 
     return np.stack([values[s.measure] for s in specs])
 
 
-def _stretch(mosaic: _Mosaic) -> tuple[float, float]:
-    """What is shown black and white, the same before and after."""
-    if len(mosaic.bands) == len(_RGB):
+def _stretch(before: _Mosaic, after: _Mosaic) -> tuple[float, float]:
+    """What is shown black and white, the same before and after. A clearing of any size is dark and not yet black: that
+    is kept for water."""
+    if len(before.bands) == len(_RGB):
         return 0.0, _WHITE
-    seen = mosaic.bands[np.isfinite(mosaic.bands)]
-    low, high = np.percentile(seen, (2, 98)) if seen.size else (0.0, 1.0)
-    return float(low) - 3.0, float(high)
+    seen = [mosaic.bands[np.isfinite(mosaic.bands)] for mosaic in (before, after)]
+    if not all(values.size for values in seen):
+        return 0.0, 1.0
+    darkest = min(float(np.percentile(values, 2)) for values in seen)
+    return darkest - _BELOW_DB, float(np.percentile(seen[0], 98))
 
 
 def _imagery(mosaic: _Mosaic, geobox: GeoBox, low: float, high: float) -> Imagery:
