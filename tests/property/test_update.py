@@ -49,7 +49,8 @@ def test_between_forest_and_cleared_evidence_falls_with_the_value(
 @settings(max_examples=60, deadline=None)
 @given(channels, st.sampled_from([-1, 1]), spreads)
 def test_what_is_far_from_both_decides_nothing(channel: ChannelConfig, side: int, sd: float) -> None:
-    far = [side * (abs(channel.shift) + 8 * max(channel.cleared_sd, channel.sd_max))]
+    widest = max(channel.cleared_sd, channel.cleared_far_sd or 0.0, channel.sd_max)
+    far = [side * (abs(channel.shift) + 8 * widest)]
     assert abs(llr(far, sd, channel)[0]) < 1e-3
 
 
