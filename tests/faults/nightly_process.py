@@ -3,7 +3,8 @@
     nightly_process.py kills CASE COUNT SEED    kill backfills COUNT times at random moments, in homes CASE/killed-0 …,
                                                 each of which goes on until it is done
     nightly_process.py points CASE SAMPLES      kill a night at SAMPLES of its write points, each in a copy of CASE/base
-    nightly_process.py pause CASE               run a night in CASE/home, stop before its first scene until a line comes
+    nightly_process.py pause CASE               run a night in CASE/home without publishing, and wait for a line before
+                                                its first scene
 
 CASE is a folder with `case.json`: the AOI's feature, the archive, the first and last night and the settings.
 Runs are forked from this process once its modules are loaded, so that one more costs little; it opens no state
@@ -34,7 +35,7 @@ from enggang.monitors.config import load_monitor
 from enggang.settings import Settings
 from enggang.sources.registry import open_source
 from enggang.stages.job import Job
-from enggang.stages.night import backfill, run_night
+from enggang.stages.night import NightOptions, backfill, run_night
 from enggang.stages.progress import Silent
 
 #: Loaded at the first picture, which would be in every child.
@@ -192,7 +193,7 @@ class Paused(Silent):
 def pause(folder: Path) -> None:
     make_job, night, _ = read_case(folder)
     try:
-        summary = run_night(make_job(folder / "home"), night, progress=Paused())
+        summary = run_night(make_job(folder / "home"), night, NightOptions(publish=False), Paused())
         say(outcome=summary.outcome)
     except EnggangError as error:
         say(error=type(error).__name__, text=str(error))
@@ -205,6 +206,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 if __name__ == "__main__":
-    for module in _LATE:
+    for module in _LATE if sys.argv[1] != "pause" else ():
         import_module(module)
     COMMANDS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

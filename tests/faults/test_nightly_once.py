@@ -69,7 +69,7 @@ def stamps(home: Path) -> dict[str, tuple[int, int, int]]:
 def undisturbed(seen_home: Path, make_job: Callable[..., Job], outcome: Outcome, tmp_path_factory: Any) -> Any:
     """What `NIGHT` leaves behind."""
     job = make_job(Path(shutil.copytree(seen_home, tmp_path_factory.mktemp("undisturbed") / "home")))
-    run_night(job, NIGHT)
+    run_night(job, NIGHT, QUIET)
     return outcome(job)
 
 
@@ -79,12 +79,12 @@ def test_a_second_run_is_told_who_is_at_it_and_the_first_ends_well(
     job = make_job(home)
     with other_run(case(NIGHT, NIGHT)) as other:
         with pytest.raises(StateLocked, match=rf"nightly \(pid {other.process.pid} on ") as refused:
-            run_night(job, NIGHT)
+            run_night(job, NIGHT, QUIET)
         assert is_retryable(refused.value)
         assert "expires" in refused.value.remedy
         assert other.go_on() == {"outcome": "complete"}
     assert outcome(job) == undisturbed
-    assert run_night(job, NIGHT).already_done
+    assert run_night(job, NIGHT, QUIET).already_done
 
 
 def test_a_killed_run_is_succeeded_at_once(
@@ -94,7 +94,7 @@ def test_a_killed_run_is_succeeded_at_once(
     with other_run(case(NIGHT, NIGHT)) as other:
         other.process.send_signal(signal.SIGKILL)
         other.process.wait()
-        assert run_night(job, NIGHT).outcome == "complete"  # the lease is 90 s long: nothing waits for it
+        assert run_night(job, NIGHT, QUIET).outcome == "complete"  # the lease is 90 s long: nothing waits for it
     assert outcome(job) == undisturbed
 
 
@@ -109,7 +109,7 @@ def test_a_frozen_run_is_fenced_out_when_it_wakes(
         begun = time.monotonic()
         while True:
             try:
-                run_night(job, NIGHT)
+                run_night(job, NIGHT, QUIET)
                 break
             except StateLocked:
                 assert time.monotonic() - begun < 20
