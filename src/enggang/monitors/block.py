@@ -176,7 +176,7 @@ def _floor(packed: NDArray[np.int16], limits: Limits) -> Tensor:
 
 @lru_cache(maxsize=32)
 def _evidence_kernel(channels: tuple[tuple[ChannelConfig, float], ...]) -> Callable[..., Tensor]:
-    def kernel(bases: list[Tensor], tensors: list[Tensor]) -> Tensor:
+    def _kernel(bases: list[Tensor], tensors: list[Tensor]) -> Tensor:
         total = torch.full_like(tensors[0], torch.nan)
         for n, (channel, scale) in enumerate(channels):
             value, coef, sd = tensors[3 * n : 3 * n + 3]
@@ -186,14 +186,14 @@ def _evidence_kernel(channels: tuple[tuple[ChannelConfig, float], ...]) -> Calla
             total = torch.where(is_nan(total), ratio, both)
         return total
 
-    return kernel
+    return _kernel
 
 
 @lru_cache(maxsize=32)
 def _advance_kernel(limits: Limits, weight: float) -> Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]:
     fill, scale = float(_ODDS.fill), _ODDS.scale
 
-    def kernel(
+    def _kernel(
         packed: Tensor, last_valid: Tensor, status: Tensor, ratio: Tensor, floor: Tensor, day: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         smoothed = smooth(ratio, weight)
@@ -203,7 +203,7 @@ def _advance_kernel(limits: Limits, weight: float) -> Callable[..., tuple[Tensor
         # Activity as a float: compilers store booleans one by one.
         return stored, seen, torch.where(active, 1.0, 0.0), smoothed
 
-    return kernel
+    return _kernel
 
 
 def _move(values: AnyArray, device: str) -> Tensor:

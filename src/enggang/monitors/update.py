@@ -94,7 +94,7 @@ _EPSILON = 0.005
 
 
 def is_nan(values: Tensor) -> Tensor:
-    """Where float `values` are NaN: (…) bool. Compilers vectorise this comparison, but not `torch.isnan`."""
+    """Where float32 `values` are NaN: (…) bool. Compilers vectorise this comparison, but not `torch.isnan`."""
     return values != values
 
 
@@ -174,8 +174,8 @@ def advance(
 
 
 def revise(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits: Limits) -> Belief:
-    """The rest of an update, for watched pixels above the prior. `belief` is the one before `advance`; `ratio` has no
-    NaN; `floor` is a scalar or like `ratio`. What confirmed a pixel is kept: its evidence is counted no further."""
+    """The rest of an update, for watched pixels above the prior. `belief` is the one before `advance`; `ratio` is
+    float32 without NaN; `floor` is a scalar or like `ratio`. What confirmed a pixel is kept: its evidence is counted no further."""
     confirmed = belief.status == _CONFIRMED
     open_flag = (belief.status >= _FLAGGED) & ~confirmed
     expired = open_flag & (moment.day - belief.flagged_on > limits.expire_days)

@@ -187,6 +187,7 @@ class _Field:
         return cls(np.full(wide, np.nan, np.float32), np.full(wide, _NEVER, np.int16), (top, left))
 
     def put(self, window: Window, seen: tuple[FloatArray, NDArray[np.int16]]) -> None:
+        """Keep what `see_block` saw: evidence float32 and packed log-odds int16, (y, x) each."""
         here = self._place(window, 0)
         self.ratio[here], self.log_odds[here] = seen
 
