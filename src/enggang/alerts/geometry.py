@@ -63,8 +63,8 @@ def areas_ha(geometries: Geometries) -> NDArray[np.float64]:
 
 
 def anchors(geometries: Geometries) -> NDArray[np.float64]:
-    """(k, 2) float64 longitude, latitude in degrees at `DIGITS` places: the centroid, or a point on the surface where the centroid
-    lies outside the outline."""
+    """(k, 2) float64 longitude, latitude in degrees at `DIGITS` places: the centroid, or a point on the surface where
+    the centroid lies outside the outline."""
     found: NDArray[np.float64] = np.round(shapely.get_coordinates(shapely.centroid(geometries)), DIGITS)
     outside = ~shapely.contains_properly(geometries, shapely.points(found))
     inner = shapely.get_coordinates(shapely.point_on_surface(geometries[outside]))

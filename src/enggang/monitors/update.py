@@ -4,12 +4,12 @@ Evidence: log-likelihood ratio cleared : forest of an observation x with baselin
 
     LLR = ln [(1-ε)·C(x; μ+Δ, σ_c) + ε·u] − ln [(1-ε)·N(x; μ, σ) + ε·u],   |LLR| ≤ cap
 
-where Δ < 0 is the shift that clearing brings, C is a normal density whose lower side may be wider (σ_far), and the third class (cloud, shadow, wet soil) has density u and share ε:
-far from both, the ratio tends to 0, so one strange observation never decides. Clearings are patches and noise is not:
-the mean evidence of the eight neighbours is added with a weight. Belief: log-odds L ← clip(L + LLR, floor, ceiling).
-The floor is the prior, raised where neighbours are believed cleared; falling back to it means that a change may begin
-at any time, as in the one-sided sequential test of Page (1954) and in the Bayesian bayts/RADD updating (Reiche et al.
-2015, 2021).
+where Δ < 0 is the shift that clearing brings, C is a normal density whose lower side may be wider (σ_far), and the third
+class (cloud, shadow, wet soil) has density u and share ε: far from both, the ratio tends to 0, so one strange
+observation never decides. Clearings are patches and noise is not: the mean evidence of the eight neighbours is added
+with a weight. Belief: log-odds L ← clip(L + LLR, floor, ceiling). The floor is the prior, raised where neighbours are
+believed cleared; falling back to it means that a change may begin at any time, as in the one-sided sequential test of
+Page (1954) and in the Bayesian bayts/RADD updating (Reiche et al. 2015, 2021).
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def advance(
 
 def revise(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits: Limits) -> Belief:
     """The rest of an update, for watched pixels above the prior. `belief` is the one before `advance`; `ratio` is
-    float32 without NaN; `floor` is a scalar or like `ratio`. What confirmed a pixel is kept: its evidence is counted no further."""
+    float32 without NaN; `floor` is a scalar or like `ratio`. What confirmed a pixel is kept: its evidence is counted no
+    further."""
     confirmed = belief.status == _CONFIRMED
     open_flag = (belief.status >= _FLAGGED) & ~confirmed
     expired = open_flag & (moment.day - belief.flagged_on > limits.expire_days)
