@@ -4,8 +4,8 @@ Evidence: log-likelihood ratio cleared : forest of an observation x with baselin
 
     LLR = ln [(1-ε)·C(x; μ+Δ, σ_c) + ε·u] − ln [(1-ε)·N(x; μ, σ) + ε·u],   |LLR| ≤ cap
 
-where Δ < 0 is the shift that clearing brings, C is a normal density whose lower side may be wider (σ_far), and the third
-class (cloud, shadow, wet soil) has density u and share ε: far from both, the ratio tends to 0, so one strange
+where Δ < 0 is the shift that clearing brings, C is a normal density whose lower side may be wider (σ_far), and the
+third class (cloud, shadow, wet soil) has density u and share ε: far from both, the ratio tends to 0, so one strange
 observation never decides. Clearings are patches and noise is not: the mean evidence of the eight neighbours is added
 with a weight. Belief: log-odds L ← clip(L + LLR, floor, ceiling). The floor is the prior, raised where neighbours are
 believed cleared; falling back to it means that a change may begin at any time, as in the one-sided sequential test of
@@ -171,6 +171,38 @@ def advance(
     moved = torch.maximum(previous + ratio, floor).clamp(max=limits.ceiling)
     active = watched & ((moved > floor) | (previous > limits.prior + _EPSILON))
     return torch.where(watched, moved, odds), torch.where(watched, day, last_valid), active
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a monitor of one channel holds of some pixels in memory; float32 tensors of one shape, on one device.
+
+    coef: (k, …) and sd: the baseline in the measure's unit. log_odds, last_valid and status as in `Belief`. active:
+    written by `step`, 1 where `revise` is needed, else 0.
+    """
+
+    coef: Tensor
+    sd: Tensor
+    log_odds: Tensor
+    last_valid: Tensor
+    status: Tensor
+    active: Tensor
+
+
+def step(watch: Watch, value: Tensor, moment: tuple[Tensor, Tensor], channel: ChannelConfig, limits: Limits) -> None:
+    """One new image in one pass over memory: baseline, evidence and `advance`, in place and without neighbours.
+
+    value: float32 like `watch.sd`, in the measure's unit, NaN = not valid. moment: the model's basis at the image's
+    time, (k), and its day, a scalar. To be compiled, it is given its tensors, never arrays that need a cast: casts are
+    not vectorised.
+    """
+    basis, day = moment
+    ratio = evidence(value - expected(basis, watch.coef), watch.sd, channel)
+    floor = torch.full((), limits.prior, dtype=value.dtype, device=value.device)
+    odds, last_valid, active = advance(watch.log_odds, watch.last_valid, watch.status, ratio, floor, day, limits)
+    watch.log_odds.copy_(odds)
+    watch.last_valid.copy_(last_valid)
+    watch.active.copy_(torch.where(active, 1.0, 0.0))
 
 
 def revise(belief: Belief, ratio: Tensor, floor: Tensor, moment: Moment, limits: Limits) -> Belief:
