@@ -22,7 +22,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path = Field(default=Path("var"), description="folder of state, ledger, products and run summaries")
-    aoi_dir: Path = Field(default=Path("aoi"), description="folder of <id>.geojson areas of interest")
+    aoi_dir: Path = Field(default=Path("aoi"), description="folder of areas of interest, one ID.geojson each")
     catalog: Path = Field(default=Path("data_catalog.yaml"), description="the dataset catalogue")
     device: str = Field(default="auto", description="torch device: auto, cpu, cuda, cuda:1 …")
     compile: Literal["auto", "always", "never"] = Field(
