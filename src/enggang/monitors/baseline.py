@@ -23,6 +23,8 @@ BISQUARE = 4.685
 MAD_TO_SD = 1.0 / 0.6745
 #: Halvings in the search for the median |residual|: the first from the whole range, the next around the one before.
 _FIRST_HALVINGS, _NEXT_HALVINGS = 10, 5
+#: Values (pixels × dates) from which a fit repays the half minute that compiling it takes.
+COMPILE_FROM = 500_000_000
 #: Added to the diagonal of the normal equations, relative to n: keeps a gap in the seasons from exploding a term.
 _RIDGE = 1e-6
 
@@ -103,7 +105,7 @@ def fit(values: FloatArray, basis: FloatArray, options: FitOptions) -> Baseline:
     coef, sd = np.empty((k, pixels), np.float32), np.empty(pixels, np.float32)
     n = np.empty(pixels, np.uint16)
     design = torch.from_numpy(basis).to(options.device)
-    solve = compiled(_fit_chunk, options.compile, pixels * time)
+    solve = compiled(_fit_chunk, options.compile, pixels * time >= COMPILE_FROM)
     for start in range(0, pixels, options.chunk):
         part = slice(start, min(start + options.chunk, pixels))
         y = torch.from_numpy(np.ascontiguousarray(flat[:, part])).to(options.device)

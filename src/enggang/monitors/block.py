@@ -34,6 +34,8 @@ from enggang.types import AnyArray, FloatArray
 
 #: Pixels a chunk: some ten float32 arrays of it stay within a core's cache.
 CHUNK = 65_536
+#: Pixels of an AOI from which a night repays compiling its kernels.
+COMPILE_FROM = 100_000_000
 
 _SPECS: Mapping[str, ArraySpec] = {spec.name: spec for spec in BELIEF}
 _ODDS = _SPECS["log_odds"]
@@ -77,7 +79,9 @@ class Margins:
 def block_evidence(views: tuple[View, ...], engine: Engine) -> FloatArray:
     """Evidence of a scene on one block, summed over its channels: (y, x) float32, NaN = not valid."""
     shape = views[0].value.shape
-    kernel = compiled(_evidence_kernel(tuple((v.channel, v.scale) for v in views)), engine.compile, engine.pixels)
+    kernel = compiled(
+        _evidence_kernel(tuple((v.channel, v.scale) for v in views)), engine.compile, engine.pixels >= COMPILE_FROM
+    )
     flat = [(v.value.reshape(-1), v.coef.reshape(v.coef.shape[0], -1), v.sd.reshape(-1)) for v in views]
     bases = [torch.from_numpy(v.basis).to(engine.device) for v in views]
     out = np.empty(shape[0] * shape[1], np.float32)
@@ -97,7 +101,7 @@ def block_update(
     """
     rows, columns = belief["status"].shape
     height = max(1, CHUNK // columns)
-    kernel = compiled(_advance_kernel(limits, margins.weight), engine.compile, engine.pixels)
+    kernel = compiled(_advance_kernel(limits, margins.weight), engine.compile, engine.pixels >= COMPILE_FROM)
     before = {name: values.reshape(-1) for name, values in belief.items()}
     parts: list[_Active] = []
     for top in range(0, rows, height):

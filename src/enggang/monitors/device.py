@@ -17,8 +17,6 @@ CompilePolicy = Literal["auto", "always", "never"]
 
 #: Options of glibc's mallopt, and the size below which freed memory stays with the process.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 32 << 20
-#: Below this many elements an eager run ends before a compiler would have started.
-COMPILE_FROM = 200_000_000
 
 
 def pick_device(wanted: str) -> str:
@@ -53,9 +51,10 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
 
 
-def compiled(function: F, policy: CompilePolicy, elements: int) -> F:
-    """`function`, compiled where the policy and the amount of work ask for it, else as it is (eager)."""
-    wanted = policy == "always" or (policy == "auto" and elements >= COMPILE_FROM)
+def compiled(function: F, policy: CompilePolicy, much: bool) -> F:
+    """`function`, compiled where the policy says so, or leaves it open and there is so `much` work that compiling pays;
+    else as it is (eager)."""
+    wanted = policy == "always" or (policy == "auto" and much)
     return _compile(function) if wanted and has_compiler() else function
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from enggang import __version__
-from enggang.alerts.records import LedgerNight
+from enggang.alerts.records import AlertStatus, LedgerNight
 from enggang.errors import StateError
 from enggang.files import require_free_space
 from enggang.monitors.history import Commit
@@ -24,7 +24,7 @@ from enggang.stages.ingest import Ingested, catch_up
 from enggang.stages.job import Job
 from enggang.stages.progress import Progress, Silent
 from enggang.stages.scenes import Found, discover
-from enggang.stages.summary import NightSummary, inputs_digest, read_summary, write_summary
+from enggang.stages.summary import LASTING, NightSummary, inputs_digest, read_summary, write_summary
 from enggang.types import Failure
 
 OWNER = "nightly"
@@ -53,7 +53,7 @@ def run_night(
     path = job.layout.run(job.aoi.id, night)
     inputs = inputs_digest(job, found.monitored, night)
     done = read_summary(path)
-    if done is not None and done.inputs == inputs and done.serves(options.publish):
+    if done is not None and _is_done(job, done, inputs, options.publish):
         return done.model_copy(update={"already_done": True})
     _require_last(job, night)
     with job.store.writer(OWNER, job.settings.lease_seconds) as writer:
@@ -79,6 +79,15 @@ def backfill(
             options = NightOptions(publish=every_product or night == last, found=found)
             yield run_night(job, night, options, progress)
             tick()
+
+
+def _is_done(job: Job, done: NightSummary, inputs: str, publish: bool) -> bool:
+    """Whether a night needs no second run: it was complete with the same inputs, or later nights stand upon it and try
+    again what it left out. A summary without the night it tells of is nothing."""
+    nights = ledger_of(job).nights() if job.store.exists() else []
+    if done.night not in nights:
+        return False
+    return done.night < nights[-1] or (done.inputs == inputs and done.serves(publish))
 
 
 def _require_last(job: Job, night: date) -> None:
@@ -107,7 +116,8 @@ def _publish(job: Job, tracked: LedgerNight, commits: Sequence[Commit], ingested
         night=tracked.night,
         at=job.run_time(tracked.night),
         versions=versions_of(job, commits),
-        alerts=tracked.alerts,
+        # A merged alert is part of its survivor: on a map its outline would lie twice. The ledger keeps it.
+        alerts=tuple(alert for alert in tracked.alerts if alert.status is not AlertStatus.MERGED),
         events=tracked.events,
         read=job.store.reader().read,
         before=before,
@@ -137,7 +147,7 @@ def _summarise(
         at=job.run_time(night),
         software=__version__,
         inputs=inputs,
-        outcome="incomplete" if everything else "complete",
+        outcome="incomplete" if any(f.kind not in LASTING for f in everything) else "complete",
         applied=tuple(c.scene_id for c in commits if c.night is not None and since < c.night <= night),
         replayed=ingested.replayed,
         failures=everything,

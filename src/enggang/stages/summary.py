@@ -21,6 +21,9 @@ from enggang.types import Failure, Scene
 
 Outcome = Literal["complete", "incomplete"]
 
+#: Kinds of failures that no later night mends: they are told, but a night that has no others is complete.
+LASTING = frozenset({"BaselineMissing"})
+
 
 class NightSummary(BaseModel):
     """The summary of one AOI's night.
