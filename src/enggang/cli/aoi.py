@@ -37,7 +37,7 @@ AssumeCrs = Annotated[
     "add",
     epilog=examples(
         'enggang aoi add batas.gpkg --id kutim --where NAMOBJ="Kutai Timur" --set name_en="East Kutai"',
-        "enggang aoi add kph.zip --id kph7 --set monitor_from=2026-01-01 --set source=planetary-computer",
+        "enggang aoi add kph.zip --id kph7 --set monitor_from=2026-01-01 --set resolution_m=20",
     ),
 )
 def add(
