@@ -1,6 +1,6 @@
 """How long a night's reads and writes of a monitor's state take, beside plain files of the same bytes.
 
-    python bench/state_io.py --size 10980 --threads 2 --codec lz4-bitshuffle
+    python -m bench.state_io --size 10980 --threads 2 --codec lz4-bitshuffle
 
 Prints one JSON object. "read": coefficients, standard deviation and all belief arrays of every block. "write":
 log-odds, last valid observation and status of every block, up to the durable commit. "plain": the same packed bytes
@@ -25,7 +25,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
+from bench.rows import BenchRow
 from enggang.monitors import writer as state_writer
+from enggang.monitors.device import keep_heap
 from enggang.monitors.history import Change
 from enggang.monitors.reader import StateReader, Window
 from enggang.monitors.schema import BELIEF, StateIdentity, baseline_name, baseline_specs
@@ -140,15 +142,8 @@ def measure_night(store: StateStore, pool: ThreadPoolExecutor, windows: list[Win
     }
 
 
-def main() -> None:
-    """Build a state, measure a night, print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=10_980)
-    parser.add_argument("--block", type=int, default=1_024)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--codec", choices=sorted(CODECS), default="lz4-bitshuffle")
-    options = parser.parse_args()
-    state_writer.COMPRESSORS = CODECS[options.codec]
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """Build a state in a temporary folder and measure a night and plain files."""
     geobox = GeoBox((options.size, options.size), Affine(10, 0, 500_000, 0, -10, 0), "EPSG:32750")
     identity = StateIdentity("bench", "forest-1", "0" * 64, geobox, options.block)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.threads) as pool:
@@ -161,6 +156,36 @@ def main() -> None:
         windows = list(store.reader().blocks())
         figures = {"state_mb": size / 1e6, **measure_night(store, pool, windows)}
         figures |= measure_plain(Path(folder), store.reader(), pool)
+    return figures
+
+
+def run(quick: bool) -> list[BenchRow]:
+    """One night's reads and writes of the state beside plain files, which compress and check nothing."""
+    size = 2_048 if quick else 8_192
+    keep_heap()
+    found = measure(argparse.Namespace(size=size, block=1_024, threads=2))
+    megapixels = size * size / 1e6
+    note = f"{size}², 2 threads; plain files hold the same numbers, neither compressed nor checked nor committed"
+    rates = {name: megapixels / found[name] for name in ("read_s", "plain_read_s", "plain_write_s")}
+    ours = megapixels / (found["write_s"] + found["commit_s"])
+    return [
+        BenchRow("reading the state beside plain files", rates["read_s"], rates["plain_read_s"], "Mpx/s", None, note),
+        BenchRow(
+            "writing and committing the state beside plain files", ours, rates["plain_write_s"], "Mpx/s", None, note
+        ),
+    ]
+
+
+def main() -> None:
+    """Build a state, measure a night, print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=10_980)
+    parser.add_argument("--block", type=int, default=1_024)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--codec", choices=sorted(CODECS), default="lz4-bitshuffle")
+    options = parser.parse_args()
+    state_writer.COMPRESSORS = CODECS[options.codec]
+    figures = measure(options)
     figures["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(json.dumps({**vars(options), **{k: round(v, 3) for k, v in figures.items()}}))
 
