@@ -46,12 +46,13 @@ def cluster() -> Iterator[Any]:
 
 
 @contextmanager
-def killer(cluster: Any, often: float) -> Iterator[list[int]]:
-    """SIGKILL a worker every `often` seconds, in turn; the pids that were killed."""
+def killer(cluster: Any, often: float, times: int) -> Iterator[list[int]]:
+    """SIGKILL a worker every `often` seconds, in turn, `times` in all; the pids that were killed. It must end: on a slow
+    machine a new worker needs longer to start than the next kill is away."""
     stop, killed = threading.Event(), []
 
     def kill() -> None:
-        while not stop.wait(often):
+        while len(killed) < times and not stop.wait(often):
             alive = [n.pid for n in cluster.workers.values() if n.pid and n.pid not in killed]
             if len(alive) > 1:
                 os.kill(alive[len(killed) % 2], signal.SIGKILL)
@@ -91,7 +92,7 @@ def test_workers_that_are_killed_change_nothing(
     threads = make_job(Path(shutil.copytree(home, tmp_path / "threads")))
     run_night(threads, date(2026, 1, 31), QUIET)
     job = make_job(home, dask_scheduler=cluster.scheduler_address)
-    with killer(cluster, 1.0) as killed:
+    with killer(cluster, 1.0, times=4) as killed:
         assert run_night(job, date(2026, 1, 31), QUIET).failures == ()
     assert killed, "no worker died in time"
     assert result(job) == result(threads)
