@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 
 from enggang.errors import StateError
+from enggang.monitors.chunks import Chunks
 from enggang.monitors.repository import StatePaths, head_of, open_repository, store_errors, verify_seal
 from enggang.monitors.schema import ArraySpec, StateIdentity, specs_from_document, unpack
 from enggang.types import AnyArray
@@ -35,6 +36,7 @@ class StateReader:
             self._specs = specs_from_document(attributes.get(ARRAYS, {}))
         self.identity = StateIdentity.from_document(attributes.get(IDENTITY, {}))
         self._arrays: dict[str, ZarrArray] = {}
+        self._chunks: dict[str, Chunks | None] = {}
 
     @property
     def snapshot(self) -> str:
@@ -66,7 +68,9 @@ class StateReader:
         with store_errors(
             f"{self._place}: {name} at rows {rows.start}–{rows.stop}, columns {columns.start}–{columns.stop}"
         ):
-            return np.asarray(self._array(name)[(..., rows, columns)])
+            chunks = self._coded(name)
+            direct = chunks.read(window) if chunks else None
+            return np.asarray(self._array(name)[(..., rows, columns)]) if direct is None else direct
 
     def read_values(self, name: str, window: Window) -> AnyArray:
         """As `read`, unpacked: float32 with NaN for the fill where the array is scaled."""
@@ -89,6 +93,12 @@ class StateReader:
             self.spec(name)
             array = self._arrays.setdefault(name, cast("ZarrArray", self._group[name]))
         return array
+
+    def _coded(self, name: str) -> Chunks | None:
+        """The array's chunks, where they can be read and written directly."""
+        if name not in self._chunks:
+            self._chunks[name] = Chunks.of(self._array(name))
+        return self._chunks[name]
 
 
 def open_reader(paths: StatePaths, at: str | None = None) -> StateReader:

@@ -67,7 +67,9 @@ class Transaction(StateReader):
         if was is not None and np.array_equal(was, packed):
             return
         with store_errors(f"{self._place}: {name}"):
-            self._array(name)[(..., *window)] = packed
+            chunks = self._coded(name)
+            if chunks is None or not chunks.write(window, packed):
+                self._array(name)[(..., *window)] = packed
 
     def add_arrays(self, specs: Iterable[ArraySpec]) -> None:
         """Add arrays, filled with their fill. One that is there already with the same spec stays as it is.
