@@ -47,8 +47,8 @@ def cluster() -> Iterator[Any]:
 
 @contextmanager
 def killer(cluster: Any, often: float, times: int) -> Iterator[list[int]]:
-    """SIGKILL a worker every `often` seconds, in turn, `times` in all; the pids that were killed. It must end: on a slow
-    machine a new worker needs longer to start than the next kill is away."""
+    """SIGKILL a worker every `often` seconds, in turn, `times` in all; the pids that were killed. It must end: on a
+    slow machine a new worker needs longer to start than the next kill is away."""
     stop, killed = threading.Event(), []
 
     def kill() -> None:
