@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,18 @@ def test_each_band_is_read_once(optical: Scene, monkeypatch: pytest.MonkeyPatch)
     rule = MaskRule()
     observe_block(optical, grid(), [ObservationSpec("nbr", rule), ObservationSpec("nir", rule)])
     assert sorted(read) == ["nir", "swir22"]
+
+
+def test_an_overcast_block_is_nan_and_its_bands_are_not_read(optical: Scene, tmp_path: Path) -> None:
+    cloud = np.full((20, 25), 4, np.uint8)
+    cloud[:10] = 9
+    asset = Asset(str(write(tmp_path / "cloud.tif", cloud, grid(20, 25, 20))), "scl", nodata=0, unit="class")
+    gone = {band: replace(optical.assets[band], href=str(tmp_path / "gone.tif")) for band in ("nir", "swir22")}
+    overcast = replace(optical, assets={**gone, "scl": asset})
+    spec = ObservationSpec("nbr", MaskRule())
+    assert np.isnan(observe_block(overcast, grid()[0:20], [spec])["nbr"]).all()
+    with pytest.raises(SceneError, match=r"gone\.tif"):
+        observe_block(overcast, grid()[0:21], [spec])
 
 
 def test_missing_bands_and_other_places_are_named(optical: Scene) -> None:

@@ -66,8 +66,10 @@ class _Block:
         if self.scene.sensor == "sar":
             return self._backscatter(bands[0], spec)
         function = _as_it_is if bands == (spec.measure,) else INDICES[spec.measure].function
-        first, *others = [self._band(band) for band in bands]
         unclear = None if spec.mask is None else self._unclear(spec.mask)
+        if unclear is not None and unclear.all():  # overcast: what the bands hold doesn't count
+            return np.full(self.shape, np.nan, np.float32)
+        first, *others = [self._band(band) for band in bands]
         out = np.empty(self.shape, np.float32)
         for rows in _strips(out.shape):
             target = out[rows]

@@ -6,6 +6,7 @@ kernels only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -173,7 +174,7 @@ def _revise(
 
 def _floor(packed: NDArray[np.int16], limits: Limits) -> Tensor:
     """`neighbourhood` of packed log-odds with a margin: (y, x) float32, or a scalar."""
-    if not (packed > limits.released / _ODDS.scale).any():
+    if not (packed > math.floor(limits.released / _ODDS.scale)).any():
         return torch.tensor(limits.prior)
     return neighbourhood(torch.from_numpy(unpack(_ODDS, packed)), limits)
 
@@ -214,7 +215,7 @@ def _move(values: AnyArray, device: str) -> Tensor:
     """(…, pixel) as float32 on the device, padded to a whole chunk, so that a compiled kernel meets one shape."""
     missing = CHUNK - values.shape[-1]
     whole = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values
-    return torch.from_numpy(whole.astype(np.float32)).to(device)
+    return torch.from_numpy(whole.astype(np.float32, copy=False)).to(device)
 
 
 def _tall(values: AnyArray, height: int) -> Tensor:

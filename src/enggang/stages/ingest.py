@@ -108,6 +108,7 @@ def apply_scene(job: Job, writer: Writer, scene: Scene) -> Commit | None:
     field_ = _Field.over(windows)
     sight = _Sight(job.store.folder, reader.snapshot, job.aoi, scene, channels, shifts, job.engine)
     map_blocks(job, partial(see_block, sight), windows, field_.put)
+    seen = [field_.seen(w) for w in windows]
     change = Change(
         "scene",
         scene_id=scene.id,
@@ -118,11 +119,11 @@ def apply_scene(job: Job, writer: Writer, scene: Scene) -> Commit | None:
             "sensor": scene.sensor,
             "channels": [c.key for c in channels],
             "shifts": shifts,
-            "seen": field_.seen_pixels(),
+            "seen": sum(seen),
         },
     )
     with writer.transaction(change) as transaction:
-        touched = [w for w in windows if field_.seen(w)]
+        touched = [w for w, pixels in zip(windows, seen, strict=True) if pixels]
         map_blocks(job, partial(_update_block, job, transaction, field_, scene), touched, _nothing, local=True)
     return transaction.commit
 
@@ -195,11 +196,9 @@ class _Field:
         wide = self._place(window, 1)
         return Margins(self.ratio[wide], self.log_odds[wide], weight)
 
-    def seen(self, window: Window) -> bool:
-        return bool(np.isfinite(self.ratio[self._place(window, 0)]).any())
-
-    def seen_pixels(self) -> int:
-        return int(np.isfinite(self.ratio).sum())
+    def seen(self, window: Window) -> int:
+        """Pixels of a block that were seen clearly."""
+        return int(np.count_nonzero(np.isfinite(self.ratio[self._place(window, 0)])))
 
     def _place(self, window: Window, margin: int) -> Window:
         rows, columns = (
@@ -227,10 +226,11 @@ def _overlap(a: Window, b: Window) -> bool:
 
 
 def _update_block(job: Job, transaction: Transaction, field_: _Field, scene: Scene, window: Window) -> None:
-    belief = {name: np.array(transaction.read(name, window)) for name in Belief.names()}
     weight = job.monitor.belief.neighbour_evidence.get(scene.sensor, 0.0)
     moment = (day_number(scene.acquired.date()), SENSOR_BIT[scene.sensor])
     margins = field_.margins(window, weight)
+    belief = {name: transaction.read(name, window) for name in Belief.names() if name != "log_odds"}
+    belief["log_odds"] = margins.log_odds[1:-1, 1:-1].copy()
     for name in block_update(belief, margins, moment, Limits.of(job.monitor.belief), job.engine):
         transaction.write(name, window, belief[name])
 
