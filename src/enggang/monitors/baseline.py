@@ -120,20 +120,26 @@ def fit(values: FloatArray, basis: FloatArray, options: FitOptions) -> Baseline:
 def _fit_chunk(y: Tensor, design: Tensor, iterations: int) -> tuple[Tensor, Tensor, Tensor]:
     """y (time, pixel) with NaN, design (time, k) → coef (k, pixel), sd (pixel), n (pixel)."""
     valid = y == y  # not NaN; `torch.isnan` is not vectorised by compilers
-    weight = valid.to(y.dtype)
+    weight = torch.where(valid, 1.0, 0.0)
     y = torch.where(valid, y, 0.0)
     count = weight.sum(0)
+    products = _pairwise(design)
+    if iterations == 0:
+        return *_least_squares(y, design, products.T @ weight, count), count
     centre = y.sum(0) / count.clamp(min=1.0)
     y = (y - centre) * weight
-    products = _pairwise(design)
-    coef = _solve(products.T @ weight, design.T @ y, count)
-    if iterations == 0:
-        residual = (y - design @ coef) * weight
-        scale = (residual.square().sum(0) / (count - design.shape[1]).clamp(min=1.0)).sqrt()
-    else:
-        coef, scale = _reweight(y, weight, design, products, coef, iterations)
+    first = _solve(products.T @ weight, design.T @ y, count)
+    coef, scale = _reweight(y, weight, design, products, first, iterations)
     coef[0] += centre
     return coef, scale, count
+
+
+def _least_squares(y: Tensor, design: Tensor, gram: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients and residual sd; the residual sum of squares is yᵀy − bᵀXᵀy, so that the cube is read once."""
+    rhs = design.T @ y
+    coef = _solve(gram, rhs, count)
+    left = (y.square().sum(0) - (coef * rhs).sum(0)).clamp(min=0.0)
+    return coef, (left / (count - design.shape[1]).clamp(min=1.0)).sqrt()
 
 
 def _reweight(
