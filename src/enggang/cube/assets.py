@@ -40,11 +40,16 @@ _READING = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
     "GDAL_HTTP_TIMEOUT": "60",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "VSI_CACHE": "TRUE",
+    # Each tile is read once; GDAL's default, a twentieth of the memory, would only be filled.
+    "GDAL_CACHEMAX": 256 * 2**20,
 }
 # Sidecars (.aux.xml) are asked for by name beside local files, and not at all beside remote ones.
 _OPENING_LOCAL = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
-_OPENING_REMOTE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_INGESTED_BYTES_AT_OPEN": "32768"}
+_OPENING_REMOTE = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+    "VSI_CACHE": "TRUE",
+}
 _GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _UNREACHABLE = ("could not resolve", "couldn't resolve", "timed out", "connection refused", "failed to connect",
                 "response code: 429", "response code: 50", "response_code=0", "curl error")  # fmt: skip
